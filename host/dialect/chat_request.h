@@ -1,0 +1,37 @@
+// What the host knows of a client's request after one look at it.
+#pragma once
+
+#include "core/features.h"
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace dialect {
+
+struct ChatRequest {
+    std::string_view bytes;                 ///< the client's body, extensions still in it
+    std::string model;
+    core::Features features = 0;
+    bool stream = false;
+    bool usage_chosen = false, usage_wanted = false; ///< stream_options.include_usage: present; true
+    std::int64_t est_input_tokens = 0, max_output_tokens = -1;
+    std::uint32_t messages = 0, tools = 0, images = 0, reasoning = 0, choices = 1;
+    std::string user;                       ///< `user`, for affinity
+    std::uint64_t prefix_hash = 0;          ///< of the first system and first user text: what belongs to one conversation
+
+    std::vector<std::string> fallback_models; ///< models[], only if route is "fallback"
+    bool models_cut = false;                ///< there were more than five
+    std::vector<std::string> extensions;    ///< top-level members that are ours and must not reach an upstream ("models", "route", "portolan", …)
+    std::string policy;                     ///< portolan.policy, empty: the route's
+    std::vector<std::string> allow, deny, prefer; ///< portolan.allow …: globs over provider/model (also provider.only, ignore, order)
+    std::int64_t max_cost_nusd = -1;
+    bool allow_fallbacks = true;
+    bool explain = false;
+    std::vector<std::string_view> present;  ///< names of all top-level members, for parameter rules; views into bytes
+
+    struct Turn { int role; std::string text; };
+};
+
+} // namespace dialect

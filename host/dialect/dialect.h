@@ -1,0 +1,75 @@
+// A client's language: how its requests are read, and how answers and errors are written in it.
+#pragma once
+
+#include "core/result.h"
+#include "dialect/chat_request.h"
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace dialect {
+
+/// Everything that a whole or streamed answer says about itself.
+struct AnswerMeta {
+    std::string id, model;
+    std::int64_t created = 0; ///< Unix seconds
+};
+
+struct Counts { ///< tokens, -1 not said; of the names in dispatch::Usage
+    std::int64_t input = -1, cache_read = -1, output = -1, reasoning = -1, audio_input = -1, audio_output = -1;
+    bool estimated = false;
+    [[nodiscard]] bool said() const noexcept { return input >= 0 || output >= 0; }
+};
+
+/// Turns events into the client's bytes, streamed or whole. One per answer, on one loop.
+class AnswerWriter {
+public:
+    virtual ~AnswerWriter() = default;
+    // each appends to `out` what is to be sent now; whole answers append nothing before end()
+    virtual void begin(const AnswerMeta& meta, std::string& out) = 0;
+    virtual void text(std::uint32_t choice, std::string_view piece, std::string& out) = 0;
+    virtual void reasoning(std::uint32_t choice, std::string_view piece, std::string& out) = 0;
+    virtual void tool_begin(std::uint32_t choice, std::uint32_t index, std::string_view id, std::string_view name, std::string& out) = 0;
+    virtual void tool_args(std::uint32_t choice, std::uint32_t index, std::string_view piece, std::string& out) = 0;
+    virtual void extra(std::string_view json_object, std::string& out) = 0; ///< members merged into the next chunk
+    virtual void finish(std::uint32_t choice, std::string_view reason, std::string& out) = 0;
+    virtual void chunk(std::string_view openai_chunk, std::string& out) = 0; ///< an OpenAI chat chunk as a provider gave it
+    virtual void result(std::string_view openai_result, std::string& out) = 0;
+    virtual void usage(const Counts& counts) = 0;                            ///< the last one counts
+    /// The end: usage chunk if wanted, [DONE]; or the whole object.
+    virtual void end(std::string& out) = 0;
+};
+
+struct ErrorBody {
+    int status = 500;
+    std::string content_type, body;
+};
+/// One line of error.attempts[]: what was tried. No secrets.
+struct AttemptNote {
+    std::string target, fault;
+    int status = 0;
+    std::int64_t took_ms = 0;
+};
+
+class Dialect {
+public:
+    virtual ~Dialect() = default;
+    /// Reads a body once. BadRequest with `param` for what is wrong; duplicate keys, non-objects, invalid UTF-8, depth over `max_depth`.
+    virtual core::Result<ChatRequest> read(std::string_view body, std::size_t max_depth) const = 0;
+    /// Texts of the messages in order, for policies that read them; only after read() succeeded.
+    virtual std::vector<ChatRequest::Turn> turns(std::string_view body) const = 0;
+    virtual std::unique_ptr<AnswerWriter> writer(bool stream, bool usage_wanted) const = 0;
+    virtual ErrorBody error(const core::Fault& fault, const std::vector<AttemptNote>& attempts) const = 0;
+    /// An error after content was sent: one in-band event; what ends the stream is the closed connection.
+    virtual std::string error_event(const core::Fault& fault, bool done_after_error) const = 0;
+    [[nodiscard]] virtual std::string_view stream_content_type() const = 0;
+    [[nodiscard]] virtual std::string_view heartbeat() const = 0; ///< ": ping\n\n"
+};
+
+/// OpenAI Chat Completions. [shared]
+const Dialect& openai_chat();
+
+} // namespace dialect

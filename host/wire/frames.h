@@ -1,0 +1,51 @@
+// Cuts a reply into frames, wherever the network happened to split it.
+#pragma once
+
+#include "core/result.h"
+
+#include <string>
+#include <string_view>
+
+namespace wire {
+
+/// Values are those of PORTOLAN_FRAME_*.
+enum class Framing : std::int32_t { ByContentType = 0, Whole = 1, Sse = 2, Line = 3, Aws = 4, Raw = 5 };
+/// text/event-stream: Sse; application/x-ndjson, application/jsonl: Line; application/vnd.amazon.eventstream: Aws; else Whole.
+[[nodiscard]] Framing framing_of(std::string_view content_type) noexcept;
+
+struct Piece {
+    std::string_view event; ///< SSE event name, AWS :event-type or :exception-type, else empty
+    std::string_view data;
+    std::string_view raw;   ///< its exact bytes, comments before it included: put end to end they are the body
+};
+
+/// Pull, not push: feed() a piece of the body, then next() until it says there is no more, feed again, close() at the end, next() again.
+/// Pieces point into the cutter's buffer (or the fed bytes when nothing was left over) and are valid until the next feed().
+class Cutter {
+public:
+    /// `limit`: largest frame in bytes, over it next() fails with BadReply.
+    explicit Cutter(Framing kind, std::size_t limit = 16 * 1024 * 1024);
+
+    void feed(std::string_view bytes); ///< the bytes must stay valid until next() said that there is no more
+    void close() noexcept;             ///< the reply is complete
+    /// True and a piece, false: feed more (after close(): nothing is left but tail()). Fails with BadReply for a frame that is too long,
+    /// a broken AWS prelude or checksum, an AWS or SSE frame cut off by close() (an SSE block with data but no blank line is given out).
+    core::Result<bool> next(Piece& out);
+    /// After close() and the last piece: bytes that belong to no frame, such as trailing comments.
+    [[nodiscard]] std::string_view tail() const noexcept;
+    /// True if `bytes` lie in what this cutter holds, so that nobody needs to copy them before the next feed().
+    [[nodiscard]] bool owns(std::string_view bytes) const noexcept;
+
+private:
+    core::Result<bool> next_sse(Piece& out);
+    core::Result<bool> next_aws(Piece& out);
+    std::string_view rest() const noexcept { return current_.substr(at_); }
+
+    Framing kind_;
+    std::size_t limit_, at_ = 0, scanned_ = 0;
+    bool closed_ = false;
+    std::string kept_, joined_;
+    std::string_view current_;
+};
+
+} // namespace wire

@@ -1,0 +1,41 @@
+// HTTP/1.1 as values, for both sides.
+#pragma once
+
+#include "core/result.h"
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace wire {
+
+struct Header {
+    std::string_view name; ///< lower case
+    std::string_view value;
+};
+
+struct Headers : std::vector<Header> {
+    using std::vector<Header>::vector;
+    /// Value of the first header of that (lower-case) name, empty if there is none.
+    [[nodiscard]] std::string_view get(std::string_view name) const noexcept
+    {
+        for (const auto& h : *this)
+            if (h.name == name) return h.value;
+        return {};
+    }
+    [[nodiscard]] bool has(std::string_view name) const noexcept
+    {
+        for (const auto& h : *this)
+            if (h.name == name) return true;
+        return false;
+    }
+};
+
+enum class Method : std::uint8_t { Get, Head, Post, Put, Patch, Delete, Options };
+[[nodiscard]] std::string_view name_of(Method method) noexcept;
+
+/// Reason phrase of RFC 9110, "Unknown" for codes that it does not name.
+[[nodiscard]] std::string_view reason_of(int status) noexcept;
+
+} // namespace wire
