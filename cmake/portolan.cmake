@@ -9,7 +9,8 @@ find_package(yaml-cpp REQUIRED)
 find_package(Boost 1.81 REQUIRED)
 
 if(PORTOLAN_SANITIZE)
-  add_compile_options(-fsanitize=${PORTOLAN_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  add_compile_options(-fsanitize=${PORTOLAN_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all
+                      $<$<CXX_COMPILER_ID:Clang>:-fno-sanitize=function>) # clang 14 cannot assemble it for coroutines
   add_link_options(-fsanitize=${PORTOLAN_SANITIZE})
 endif()
 

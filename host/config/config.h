@@ -33,6 +33,7 @@ struct Server {
     std::int64_t shutdown_grace_ms = 120'000, shutdown_delay_ms = 0; ///< delay: keeps accepting that long after readyz says 503
     std::int64_t request_timeout_ms = 900'000; ///< the most that a client's own deadline may ask for, and the default
     std::int64_t heartbeat_after_ms = 10'000;
+    bool allow_unauthenticated = false;     ///< other machines may be served without keys
     bool half_close_cancels = false;        ///< true: FIN on a non-streaming request cancels it too
     std::string tls_cert_file, tls_key_file; ///< both or neither
     std::string data_dir = "data";
@@ -96,9 +97,11 @@ struct Provider {
     bool enabled = true;
     std::string base_url;
     std::vector<Account> accounts;          ///< at least one; a provider without a key has one with an empty key
+    std::string account_policy = "fill-first"; ///< which account is asked first
     std::string settings_json = "{}";       ///< the plugin's own configuration, validated against its manifest's schema
     std::vector<ModelFacts> models;         ///< the models served, catalogue facts merged in
     bool models_open = false;               ///< unknown model names are passed on to it too (UPSTREAM_BASE_URL, models: any)
+    bool discover = false;                  ///< its own list (GET …/models) says what it serves; models_open until it was asked
     std::vector<std::string> aliases;       ///< other names for the provider in front of a '/'
     std::int64_t priority = 100;
     std::int64_t weight = 1;

@@ -17,7 +17,7 @@ constexpr FaultRule table[] = {
     {K::TooLarge,         413, "invalid_request_error", "request_too_large",         0, false, Cool::Nothing, false, "too_large"},
     {K::UnsupportedMedia, 415, "invalid_request_error", "unsupported_media_type",    0, false, Cool::Nothing, false, "unsupported_media"},
     {K::Throttled,        429, "rate_limit_error",      "rate_limit_exceeded",       0, false, Cool::Nothing, false, "throttled"},
-    {K::NoCapableModel,   422, "invalid_request_error", "no_capable_model",          0, false, Cool::Nothing, false, "no_capable_model"},
+    {K::NoCapableModel,   422, "invalid_request_error", "no_capable_model",          0, true,  Cool::Nothing, false, "no_capable_model"},
     {K::Cancelled,        499, "invalid_request_error", "client_closed_request",     0, false, Cool::Nothing, false, "cancelled"},
     {K::Deadline,         504, "timeout_error",         "deadline_exceeded",         0, false, Cool::Nothing, false, "deadline"},
     {K::Unreachable,      502, "upstream_error",        "upstream_unreachable",      1, true,  Cool::Target,  true,  "unreachable"},

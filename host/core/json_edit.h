@@ -20,9 +20,10 @@ struct Splice {
     [[nodiscard]] std::string joined() const;
 };
 
-/// Applies edits to a valid JSON object. Top-level members are found in one pass over the text; a pointer below the top level takes
-/// a pass over that member's value. Missing parents are created. Throws std::invalid_argument for a bad pointer or one that leads
-/// through something that is no object; the text itself must be valid (it was read before).
+/// Applies edits, in their order, to a valid JSON object. Top-level members are found in one pass over the text that stops where all
+/// are found; a pointer below the top level takes a pass over that member's value. Missing parents are created, null ones replaced;
+/// removing what is not there changes nothing. Throws std::invalid_argument for a bad pointer or one that leads through something
+/// that is no object; the text itself must be valid (it was read before) and has no key twice.
 Splice splice(std::string_view text, const std::vector<JsonEdit>& edits);
 
 } // namespace core

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace dialect {
@@ -18,7 +19,7 @@ struct ChatRequest {
     bool usage_chosen = false, usage_wanted = false; ///< stream_options.include_usage: present; true
     std::int64_t est_input_tokens = 0, max_output_tokens = -1;
     std::uint32_t messages = 0, tools = 0, images = 0, reasoning = 0, choices = 1;
-    std::string user;                       ///< `user`, for affinity
+    std::string user;                       ///< portolan.sticky_key, else `user`: for affinity
     std::uint64_t prefix_hash = 0;          ///< of the first system and first user text: what belongs to one conversation
 
     std::vector<std::string> fallback_models; ///< models[], only if route is "fallback"
@@ -28,10 +29,16 @@ struct ChatRequest {
     std::vector<std::string> allow, deny, prefer; ///< portolan.allow …: globs over provider/model (also provider.only, ignore, order)
     std::int64_t max_cost_nusd = -1;
     bool allow_fallbacks = true;
+    std::int64_t max_latency_ms = -1;       ///< portolan.max_latency_ms
+    double min_quality = -1;                ///< portolan.min_quality, 0 to 1
+    bool include_reasoning = true;          ///< portolan.include_reasoning
+    std::vector<std::pair<std::string, std::string>> tags; ///< portolan.tags
+    std::string cache_mode, cache_scope;    ///< portolan.cache: default|off|refresh|only; workspace|key
+    std::int64_t cache_ttl_s = -1;
     bool explain = false;
-    std::vector<std::string_view> present;  ///< names of all top-level members, for parameter rules; views into bytes
+    std::vector<std::string_view> present;  ///< names of all top-level members, for parameter rules; views into bytes or of constants
 
-    struct Turn { int role; std::string text; };
+    struct Turn { int role; std::string text; }; ///< role: 1 system or developer, 2 user, 3 assistant, 4 anything else
 };
 
 } // namespace dialect

@@ -25,6 +25,8 @@ class Cutter {
 public:
     /// `limit`: largest frame in bytes, over it next() fails with BadReply.
     explicit Cutter(Framing kind, std::size_t limit = 16 * 1024 * 1024);
+    Cutter(const Cutter&) = delete; // current_ points into kept_
+    Cutter& operator=(const Cutter&) = delete;
 
     void feed(std::string_view bytes); ///< the bytes must stay valid until next() said that there is no more
     void close() noexcept;             ///< the reply is complete
@@ -37,13 +39,34 @@ public:
     [[nodiscard]] bool owns(std::string_view bytes) const noexcept;
 
 private:
+    struct Span {
+        std::size_t at = 0, size = 0;
+    };
+    core::Result<bool> next_whole(Piece& out);
+    core::Result<bool> next_line(Piece& out);
     core::Result<bool> next_sse(Piece& out);
     core::Result<bool> next_aws(Piece& out);
+    core::Result<bool> more(); ///< keeps the remainder for the next feed(), unless it grew over the limit
+    bool line_end(std::size_t& end, std::size_t& next);
+    std::size_t mark_size(std::string_view line) const noexcept;
+    void take_line(std::string_view line, std::size_t at);
+    void begin_block(std::size_t at) noexcept;
+    void emit_sse(Piece& out, std::size_t end);
+    std::string_view joined_data(std::string_view block);
+    void advance(std::size_t bytes) noexcept;
     std::string_view rest() const noexcept { return current_.substr(at_); }
 
+    static constexpr std::size_t unknown = static_cast<std::size_t>(-1);
+
     Framing kind_;
-    std::size_t limit_, at_ = 0, scanned_ = 0;
-    bool closed_ = false;
+    std::size_t limit_, at_ = 0;  ///< at_: where the frame begins in current_
+    std::size_t scanned_ = 0;     ///< from at_, like every offset below
+    std::size_t line_ = 0, block_ = 0;
+    std::size_t lf_ = unknown;    ///< the next LF at or after scanned_, the size if there is none yet
+    Span event_, data_;
+    std::size_t data_lines_ = 0;
+    bool first_line_ = true, after_cr_ = false, cut_off_ = false;
+    bool closed_ = false, given_ = false, joining_ = false;
     std::string kept_, joined_;
     std::string_view current_;
 };

@@ -65,10 +65,12 @@ public:
     virtual void abort() noexcept = 0;
 
     [[nodiscard]] virtual bool started() const noexcept = 0;
+    [[nodiscard]] virtual int status() const noexcept = 0; ///< of the response that was sent or begun; 0: none yet
     [[nodiscard]] virtual std::size_t bytes_sent() const noexcept = 0;
 
     /// From now on until the handler returns, the client's socket is watched; `on_gone` runs once on the loop when it goes:
     /// HalfClosed for FIN, Reset for RST or a failed write (a FIN may be followed by a second call with Reset).
+    /// An empty function ends it.
     virtual void watch(std::function<void(Gone)> on_gone) = 0;
     [[nodiscard]] virtual Gone gone() const noexcept = 0;
 };

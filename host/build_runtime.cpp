@@ -1,0 +1,165 @@
+#include "build_runtime.h"
+
+#include "core/text.h"
+
+#include <algorithm>
+#include <set>
+
+namespace {
+
+class Builder {
+public:
+    Builder(std::shared_ptr<const config::Config> config, plugin::Registry& registry, ledger::HealthBook& health)
+        : config_(std::move(config)), registry_(registry), health_(health), runtime_(std::make_shared<front::Runtime>())
+    {
+        runtime_->config = config_;
+    }
+
+    BuiltRuntime build(const Discovered& discovered, std::uint64_t generation, std::int64_t unix_us)
+    {
+        runtime_->generation = generation, runtime_->created_unix = unix_us / 1'000'000;
+        try {
+            runtime_->params = dispatch::ParamRules(config_->drop_rules);
+        } catch (const std::invalid_argument& e) {
+            problems_.push_back(std::string("routing.drop_params: ") + e.what());
+        }
+        for (const auto& p : config_->providers) add_provider(p, discovered);
+        add_policies();
+        for (const auto& r : config_->routes) add_route(r);
+        runtime_->table.model_aliases = config_->routing.model_aliases;
+        runtime_->table.index();
+        list_models();
+        for (const auto& k : config_->auth.keys) add_key(k);
+        if (!problems_.empty()) return {nullptr, std::move(problems_)};
+        return {runtime_, {}};
+    }
+
+private:
+    void add_provider(const config::Provider& p, const Discovered& discovered)
+    {
+        auto made = registry_.make_provider(p.component, p.settings_json);
+        if (!made) return problems_.push_back("provider " + p.name + ": " + made.fault().message);
+        upstream::Endpoint e;
+        e.name = p.name;
+        e.provider = std::move(made).value();
+        for (const auto& a : p.accounts) e.accounts.push_back({a.name, a.key.value, health_.of("account " + p.name + '/' + a.name)});
+        e.base_url = p.base_url, e.ca_file = p.ca_file, e.proxy = p.proxy, e.tls_insecure = p.tls_insecure;
+        e.proxies = {config_->proxy_http, config_->proxy_https, config_->proxy_all, config_->proxy_no};
+        e.drain_on_disconnect = p.on_disconnect == "drain";
+        e.timeouts = p.timeouts, e.breaker = p.breaker;
+        for (const auto& [name, value] : p.extra_headers) e.extra_headers.emplace_back(core::lower(name), value);
+        if (!e.provider->generates()) {
+            auto place = e.place_of(p.base_url);
+            if (!place) return problems_.push_back("provider " + p.name + ": base_url: " + place.fault().message);
+            e.place = std::move(place).value();
+        }
+        const auto index = runtime_->endpoints.size();
+        std::set<std::string> known;
+        for (const auto& m : p.models)
+            if (known.insert(m.id).second) add_target(p, index, *e.provider, m, false);
+        if (const auto found = discovered.find(p.name); found != discovered.end())
+            for (const auto& m : found->second)
+                if (known.insert(m.id).second) add_target(p, index, *e.provider, m, false);
+        if (p.models_open) {
+            config::ModelFacts any;
+            any.id = "*";
+            add_target(p, index, *e.provider, any, true);
+        }
+        auto& aliases = runtime_->table.provider_aliases;
+        std::set<std::string> names{p.name, p.preset};
+        names.insert(p.aliases.begin(), p.aliases.end());
+        names.erase("");
+        for (const auto& name : names) aliases[name].push_back(p.name);
+        runtime_->endpoints.push_back(std::move(e));
+    }
+
+    void add_target(const config::Provider& p, std::size_t endpoint, const dispatch::Provider& provider, const config::ModelFacts& facts, bool open)
+    {
+        auto t = std::make_unique<routing::Target>();
+        t->endpoint = endpoint, t->provider = p.name, t->model = facts.id, t->id = p.name + '/' + facts.id;
+        t->upstream_model = facts.upstream.empty() ? facts.id : facts.upstream;
+        t->facts = facts, t->priority = p.priority, t->weight = p.weight, t->open = open, t->local = p.local;
+        t->labels.emplace_back("tier", p.tier);
+        for (const auto& [name, value] : p.tags) t->labels.emplace_back(name, value);
+        for (int d = 1; d < static_cast<int>(t->serves.size()); ++d) {
+            const auto match = provider.match(dispatch::Op::Chat, static_cast<dispatch::Dialect>(d));
+            t->serves[static_cast<std::size_t>(d)] = !match.ok ? routing::Serves::No : match.native ? routing::Serves::Native : routing::Serves::Translated;
+        }
+        t->drop_params = runtime_->params.for_model(t->upstream_model);
+        t->health = health_.of("target " + t->id);
+        runtime_->table.targets.push_back(std::move(t));
+    }
+
+    /// One instance of each policy with its defaults, for requests that name one and for the providers of a pinned model.
+    void add_policies()
+    {
+        for (const auto& file : registry_.list())
+            for (const auto& c : file.components)
+                if (c.kind.starts_with("portolan.policy/"))
+                    if (auto made = registry_.make_policy(c.name, "{}")) runtime_->table.policies[c.name] = std::move(made).value();
+        const auto priority = runtime_->table.policies.find("priority");
+        if (priority != runtime_->table.policies.end()) runtime_->table.pinned_policy = priority->second;
+    }
+
+    void add_route(const config::Route& r)
+    {
+        auto made = registry_.make_policy(r.policy, r.settings_json);
+        if (!made) return problems_.push_back("route " + r.name + ": " + made.fault().message);
+        auto route = std::make_unique<routing::Route>();
+        route->name = r.name, route->policy_name = r.policy, route->policy = std::move(made).value(), route->deadline_ms = r.deadline_ms;
+        route->sequence = sequence_of(r.name);
+        const auto add = [&](const routing::Target& t, std::int64_t weight) {
+            const bool there = std::find(route->pool.begin(), route->pool.end(), &t) != route->pool.end();
+            if (!there && !t.open) route->pool.push_back(&t), route->weights.push_back(weight);
+        };
+        std::vector<const routing::Target*> sorted;
+        for (const auto& t : runtime_->table.targets) sorted.push_back(t.get());
+        std::stable_sort(sorted.begin(), sorted.end(), [](const auto* a, const auto* b) { return a->priority < b->priority; });
+        if (r.targets.empty())
+            for (const auto* t : sorted) add(*t, t->weight);
+        for (const auto& wanted : r.targets)
+            for (const auto* t : sorted)
+                if (routing::matches(wanted.pattern, *t)) add(*t, wanted.weight);
+        runtime_->table.routes.push_back(std::move(route));
+    }
+
+    /// A route goes on counting where it was before a reload.
+    static std::shared_ptr<std::atomic<std::uint64_t>> sequence_of(const std::string& route)
+    {
+        static std::map<std::string, std::shared_ptr<std::atomic<std::uint64_t>>> all; // [load]: one thread at a time
+        auto& slot = all[route];
+        if (!slot) slot = std::make_shared<std::atomic<std::uint64_t>>(0);
+        return slot;
+    }
+
+    void list_models()
+    {
+        std::set<std::string> listed;
+        for (const auto& r : runtime_->table.routes)
+            if (listed.insert(r->name).second) runtime_->models.push_back({r->name, "portolan"});
+        for (const auto& t : runtime_->table.targets)
+            if (!t->open && listed.insert(t->model).second) runtime_->models.push_back({t->model, t->provider});
+    }
+
+    void add_key(const config::StaticKey& k)
+    {
+        front::KeyDigest key{front::digest_of(k.key.value), k.name};
+        const auto has = [&](std::string_view scope) { return std::find(k.scopes.begin(), k.scopes.end(), scope) != k.scopes.end(); };
+        key.chat = has("chat"), key.read = has("read"), key.admin = has("admin");
+        runtime_->keys.push_back(std::move(key));
+    }
+
+    std::shared_ptr<const config::Config> config_;
+    plugin::Registry& registry_;
+    ledger::HealthBook& health_;
+    std::shared_ptr<front::Runtime> runtime_;
+    std::vector<std::string> problems_;
+};
+
+} // namespace
+
+BuiltRuntime build_runtime(std::shared_ptr<const config::Config> config, plugin::Registry& registry, ledger::HealthBook& health,
+                           const Discovered& discovered, std::uint64_t generation, std::int64_t unix_us)
+{
+    return Builder(std::move(config), registry, health).build(discovered, generation, unix_us);
+}

@@ -1,0 +1,60 @@
+// OpenAI Chat Completions as a client's language.
+#include "dialect/dialect.h"
+
+#include "core/text.h"
+#include "dialect/chat_reader.h"
+#include "dialect/message_reader.h"
+#include "dialect/openai_parts.h"
+
+namespace dialect {
+
+namespace {
+
+std::string error_json(const core::Fault& fault, const std::vector<AttemptNote>& attempts)
+{
+    const auto& rule = core::rule_of(fault.kind);
+    const auto code = fault.client_code();
+    std::string out = "{\"error\":{\"message\":";
+    out += core::quoted(fault.message.empty() ? "The request failed: " + std::string(rule.name) + '.' : fault.message);
+    out += ",\"type\":" + core::quoted(rule.type);
+    out += ",\"param\":" + (fault.param.empty() ? "null" : core::quoted(fault.param));
+    out += ",\"code\":" + (code.empty() ? "null" : core::quoted(code));
+    if (!attempts.empty()) {
+        out += ",\"attempts\":[";
+        for (const auto& attempt : attempts) {
+            if (&attempt != attempts.data()) out += ',';
+            out += "{\"target\":" + core::quoted(attempt.target) + ",\"fault\":" + core::quoted(attempt.fault) + ",\"status\":" +
+                   (attempt.status ? std::to_string(attempt.status) : "null") + ",\"took_ms\":" + std::to_string(attempt.took_ms) + '}';
+        }
+        out += ']';
+    }
+    return out += "}}";
+}
+
+class OpenAiChat final : public Dialect {
+public:
+    core::Result<ChatRequest> read(std::string_view body, std::size_t max_depth) const override { return read_chat(body, max_depth); }
+    std::vector<ChatRequest::Turn> turns(std::string_view body) const override { return MessageReader::turns(body); }
+    std::unique_ptr<AnswerWriter> writer(bool stream, bool usage_wanted) const override { return stream ? stream_writer(usage_wanted) : whole_writer(); }
+
+    ErrorBody error(const core::Fault& fault, const std::vector<AttemptNote>& attempts) const override
+    {
+        return {fault.client_status(), "application/json", error_json(fault, attempts)};
+    }
+    std::string error_event(const core::Fault& fault, bool done_after_error) const override
+    {
+        return "data: " + error_json(fault, {}) + "\n\n" + (done_after_error ? "data: [DONE]\n\n" : "");
+    }
+    [[nodiscard]] std::string_view stream_content_type() const override { return "text/event-stream; charset=utf-8"; }
+    [[nodiscard]] std::string_view heartbeat() const override { return ": ping\n\n"; }
+};
+
+} // namespace
+
+const Dialect& openai_chat()
+{
+    static const OpenAiChat dialect;
+    return dialect;
+}
+
+} // namespace dialect

@@ -1,0 +1,64 @@
+#include "dispatch/request_body.h"
+
+#include "core/json_edit.h"
+#include "core/text.h"
+
+#include <algorithm>
+#include <regex>
+#include <stdexcept>
+
+namespace dispatch {
+
+struct ParamRules::Rule {
+    std::regex pattern;
+    std::vector<std::string> params;
+};
+
+ParamRules::ParamRules(const std::vector<config::DropRule>& rules)
+{
+    for (const auto& r : rules) {
+        try {
+            rules_.push_back({std::regex(r.model_pattern, std::regex::ECMAScript | std::regex::icase | std::regex::optimize), r.params});
+        } catch (const std::regex_error& e) {
+            throw std::invalid_argument("\"" + r.model_pattern + "\" is no regular expression: " + e.what());
+        }
+    }
+}
+ParamRules::~ParamRules() = default;
+ParamRules::ParamRules(ParamRules&&) noexcept = default;
+ParamRules& ParamRules::operator=(ParamRules&&) noexcept = default;
+
+std::vector<std::string> ParamRules::for_model(std::string_view model) const
+{
+    std::vector<std::string> out;
+    for (const auto& rule : rules_) {
+        if (!std::regex_search(model.begin(), model.end(), rule.pattern)) continue;
+        for (const auto& p : rule.params)
+            if (std::find(out.begin(), out.end(), p) == out.end()) out.push_back(p);
+    }
+    return out;
+}
+
+Body body_for(std::string_view bytes, std::span<const std::string_view> present, std::span<const std::string> extensions,
+              std::span<const std::string> drop, std::string_view effort)
+{
+    Body body{bytes, {}, {}};
+    const auto has = [&](std::string_view name) { return std::find(present.begin(), present.end(), name) != present.end(); };
+    std::vector<std::string> pointers;
+    for (const auto& name : extensions) pointers.push_back('/' + name);
+    for (const auto& name : drop)
+        if (has(name)) {
+            pointers.push_back('/' + name);
+            body.dropped.push_back(name);
+        }
+    std::vector<core::JsonEdit> edits;
+    for (const auto& p : pointers) edits.push_back({p, {}});
+    const std::string quoted = core::quoted(effort);
+    if (!effort.empty() && !has("reasoning_effort")) edits.push_back({"/reasoning_effort", quoted});
+    if (edits.empty()) return body;
+    body.edited = core::splice(bytes, edits).joined();
+    body.json = body.edited;
+    return body;
+}
+
+} // namespace dispatch

@@ -1,0 +1,81 @@
+#include "front/accounting.h"
+
+#include "core/log.h"
+#include "ledger/cost.h"
+
+namespace front {
+
+namespace {
+
+using core::FaultKind;
+
+std::string fault_name(FaultKind kind) { return kind == FaultKind::None ? std::string() : core::rule_of(kind).name; }
+
+void count(const ledger::RequestRecord& r, const Accounted& a, LoopContext& context)
+{
+    context.requests(a.label, a.status, a.streaming).add();
+    auto& series = context.series();
+    series.duration->observe_us(r.total_us);
+    if (r.ttft_us >= 0) series.ttft->observe_us(r.ttft_us);
+    if (r.overhead_us >= 0) series.overhead->observe_us(r.overhead_us);
+    if (!a.decision) return;
+    auto& metrics = *context.services->metrics;
+    const auto& attempts = a.outcome->attempts;
+    for (std::size_t i = 0; i < attempts.size(); ++i) {
+        const auto slash = attempts[i].target.find('/');
+        context.attempts(attempts[i].target.substr(0, slash), attempts[i].fault == FaultKind::None ? "ok" : core::rule_of(attempts[i].fault).name).add();
+        series.upstream->observe_us(attempts[i].took_us);
+        if (i == 0) continue;
+        if (attempts[i].target == attempts[i - 1].target)
+            metrics.counter("portolan_retries_total", {{"reason", core::rule_of(attempts[i - 1].fault).name}}).add();
+        else
+            metrics.counter("portolan_fallbacks_total", {{"from", attempts[i - 1].target}, {"to", attempts[i].target}}).add();
+    }
+    if (r.tokens_in > 0) context.tokens("input", r.model).add(static_cast<std::uint64_t>(r.tokens_in));
+    if (r.tokens_out > 0) context.tokens("output", r.model).add(static_cast<std::uint64_t>(r.tokens_out));
+    if (r.cost_nusd > 0) {
+        series.cost_rest_nusd += r.cost_nusd;
+        series.cost_microusd->add(static_cast<std::uint64_t>(series.cost_rest_nusd / 1000));
+        series.cost_rest_nusd %= 1000;
+    }
+    if (!r.client_gone.empty()) metrics.counter("portolan_client_disconnects_total", {{"phase", r.client_gone}}).add();
+}
+
+} // namespace
+
+std::int64_t cost_of(const config::ModelFacts& facts, const dispatch::Usage& usage) noexcept
+{
+    if (usage.cost_nusd >= 0) return usage.cost_nusd;
+    return ledger::cost_of(facts, {usage.input, usage.cache_read, usage.cache_write, usage.output});
+}
+
+void account(const Accounted& a, LoopContext& context)
+{
+    auto record = std::make_shared<ledger::RequestRecord>();
+    auto& r = *record;
+    r.unix_us = context.services->clock->unix_us() - a.total_us;
+    r.request_id = *a.request_id, r.key_name = *a.caller, r.requested_model = *a.requested_model;
+    r.stream = a.streaming, r.status = a.status, r.fault = fault_name(a.outcome->fault.kind);
+    r.total_us = a.total_us, r.overhead_us = a.overhead_us, r.generation = a.generation;
+    r.bytes_in = static_cast<std::int64_t>(a.body_in), r.bytes_out = static_cast<std::int64_t>(a.body_out);
+    for (const auto& t : a.outcome->attempts) r.attempts.push_back({t.target, t.account, fault_name(t.fault), t.status, t.took_us, t.ttft_us});
+    if (a.decision && a.outcome->served < a.decision->order.size()) {
+        const auto& choice = a.decision->order[a.outcome->served];
+        r.route = a.decision->route, r.policy = a.decision->policy, r.provider = choice.target->provider;
+        r.model = choice.target->open ? choice.model : choice.target->model;
+        if (a.stream) {
+            const auto& u = a.stream->usage();
+            r.tokens_in = u.input, r.tokens_out = u.output, r.tokens_cached = u.cache_read, r.tokens_reasoning = u.reasoning;
+            r.usage_estimated = u.estimated;
+            r.cost_nusd = cost_of(choice.target->facts, u);
+        }
+    }
+    if (a.dropped) r.dropped_params = *a.dropped;
+    r.ttft_us = a.first_content_us;
+    if (a.outcome->fault.kind == FaultKind::Cancelled) r.client_gone = a.stream && a.stream->committed() ? "in_content" : "before_content";
+    count(r, a, context);
+    ledger::write_request_line(r);
+    context.services->recent->push(std::move(record));
+}
+
+} // namespace front

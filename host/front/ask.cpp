@@ -1,0 +1,32 @@
+#include "front/ask.h"
+
+#include <algorithm>
+
+namespace front {
+
+namespace {
+constexpr std::int64_t usual_answer_tokens = 500; // what an answer is taken to be when the client sets no limit
+}
+
+ChatAsk::ChatAsk(const dialect::ChatRequest& request, const dialect::Dialect& dialect, std::string model, std::string tenant, std::int64_t deadline_us)
+    : model_(std::move(model)), tenant_(std::move(tenant)), affinity_(request.user.empty() ? std::to_string(request.prefix_hash) : request.user)
+{
+    turns_ = [this, &request, &dialect] {
+        texts_ = dialect.turns(request.bytes);
+        std::vector<routing::Turn> out;
+        for (const auto& t : texts_) out.push_back({t.role, t.text});
+        return out;
+    };
+    auto& r = ask_.request;
+    r.model = model_, r.features = request.features, r.stream = request.stream;
+    r.est_input_tokens = request.est_input_tokens, r.max_output_tokens = request.max_output_tokens, r.deadline_us = deadline_us;
+    r.est_output_tokens = request.max_output_tokens > 0 ? std::min(request.max_output_tokens, usual_answer_tokens) : usual_answer_tokens;
+    r.messages = request.messages, r.tools = request.tools, r.images = request.images, r.reasoning = request.reasoning, r.choices = request.choices;
+    ask_.fallback_models = request.fallback_models;
+    ask_.allow = request.allow, ask_.deny = request.deny, ask_.prefer = request.prefer;
+    ask_.policy = request.policy, ask_.tenant = tenant_, ask_.affinity = affinity_;
+    ask_.max_cost_nusd = request.max_cost_nusd, ask_.allow_fallbacks = request.allow_fallbacks;
+    ask_.turns = &turns_;
+}
+
+} // namespace front

@@ -1,0 +1,271 @@
+#include "front/client_stream.h"
+
+#include <algorithm>
+
+namespace front {
+
+using dispatch::EventKind;
+
+namespace {
+
+dialect::Counts counts_of(const dispatch::Usage& u)
+{
+    return {u.input, u.cache_read, u.output, u.reasoning, u.audio_input, u.audio_output, u.estimated};
+}
+
+/// What a chunk says of tokens takes the place of what an earlier one said, field by field.
+void merge(dispatch::Usage& into, const dialect::Counts& from)
+{
+    const auto set = [](std::int64_t& to, std::int64_t value) {
+        if (value >= 0) to = value;
+    };
+    set(into.input, from.input), set(into.cache_read, from.cache_read), set(into.output, from.output), set(into.reasoning, from.reasoning);
+    set(into.audio_input, from.audio_input), set(into.audio_output, from.audio_output);
+    into.estimated = from.estimated;
+}
+
+wire::Headers views(const HeaderList& list)
+{
+    wire::Headers out;
+    for (const auto& [name, value] : list) out.push_back({name, value});
+    return out;
+}
+
+} // namespace
+
+ClientStream::ClientStream(wire::Exchange& exchange, const dialect::Dialect& dialect, Options options, std::function<void(HeaderList&)> headers)
+    : exchange_(exchange), dialect_(dialect), options_(std::move(options)), fill_headers_(std::move(headers))
+{
+}
+
+void ClientStream::begin(bool native, bool)
+{
+    relay_ = native;
+    content_ = finished_ = failed_ = false;
+    pending_.clear(), stored_.clear(), held_.clear();
+    writer_.reset();
+    usage_ = {}, fault_ = {};
+    answer_model_.clear(), finish_reason_.clear();
+}
+
+void ClientStream::own(std::string_view bytes)
+{
+    if (bytes.empty()) return;
+    pending_.push_back({{}, stored_.size(), bytes.size()});
+    stored_ += bytes;
+}
+
+void ClientStream::relay(std::string_view bytes)
+{
+    if (bytes.empty()) return;
+    if (!cutter_ || !cutter_->owns(bytes)) return own(bytes);
+    if (!pending_.empty() && !pending_.back().borrowed.empty() && pending_.back().borrowed.data() + pending_.back().borrowed.size() == bytes.data())
+        pending_.back().borrowed = {pending_.back().borrowed.data(), pending_.back().borrowed.size() + bytes.size()};
+    else
+        pending_.push_back({bytes, 0, 0});
+}
+
+void ClientStream::tail(std::string_view bytes)
+{
+    if (relay_) relay(bytes);
+}
+
+std::vector<std::string_view> ClientStream::gather()
+{
+    std::vector<std::string_view> out;
+    out.reserve(pending_.size() + 1);
+    for (const auto& p : pending_) out.push_back(p.borrowed.empty() ? std::string_view(stored_).substr(p.at, p.size) : p.borrowed);
+    return out;
+}
+
+dialect::AnswerWriter& ClientStream::writer()
+{
+    if (!writer_) {
+        writer_ = dialect_.writer(options_.stream, options_.usage_wanted);
+        scratch_.clear();
+        writer_->begin({options_.id, answer_model_.empty() ? options_.model : answer_model_, options_.created}, scratch_);
+        own(scratch_);
+    }
+    return *writer_;
+}
+
+void ClientStream::fail_with(core::Fault fault)
+{
+    failed_ = true;
+    fault_ = std::move(fault);
+}
+
+void ClientStream::read_chunk(std::string_view json, bool whole)
+{
+    dialect::read_openai(json, whole, facts_);
+    if (!facts_.valid) return fail_with({.kind = core::FaultKind::BadReply, .message = "The upstream sent something that is no JSON object."});
+    if (facts_.error) return fail_with(facts_.fault);
+    content_ = content_ || facts_.content;
+    finished_ = finished_ || facts_.finished || (whole && facts_.content);
+    if (!facts_.finish.empty()) finish_reason_ = facts_.finish;
+    if (!facts_.model.empty() && answer_model_.empty()) answer_model_ = facts_.model;
+    if (facts_.usage.said()) merge(usage_, facts_.usage);
+}
+
+bool ClientStream::event(const dispatch::Event& e)
+{
+    scratch_.clear();
+    switch (e.kind) {
+    case EventKind::Raw:
+        if (!relay_) return true; // the upstream answered in another form than asked: the writer speaks instead
+        if (e.data.size() < 32 && e.data.find("[DONE]") != e.data.npos && content_) finished_ = true;
+        relay(e.data);
+        return true;
+    case EventKind::Chunk:
+        read_chunk(e.data, false);
+        if (failed_) return false;
+        if (!options_.stream) relay_ = false;
+        if (!relay_) writer().chunk(e.data, scratch_);
+        break;
+    case EventKind::Result:
+        read_chunk(e.data, true);
+        if (failed_) return false;
+        if (options_.stream) relay_ = false;
+        if (!relay_) writer().result(e.data, scratch_);
+        break;
+    case EventKind::Start:
+        if (answer_model_.empty()) answer_model_ = e.name;
+        return true;
+    case EventKind::Text:
+        content_ = true;
+        if (!relay_) writer().text(e.choice, e.data, scratch_);
+        break;
+    case EventKind::Reasoning:
+        content_ = true;
+        if (!relay_) writer().reasoning(e.choice, e.data, scratch_);
+        break;
+    case EventKind::ToolBegin:
+        content_ = true;
+        if (!relay_) writer().tool_begin(e.choice, e.index, e.id, e.name, scratch_);
+        break;
+    case EventKind::ToolArgs:
+        content_ = true;
+        if (!relay_) writer().tool_args(e.choice, e.index, e.data, scratch_);
+        break;
+    case EventKind::Extra:
+        if (!relay_) writer().extra(e.data, scratch_);
+        break;
+    case EventKind::Finish:
+        content_ = finished_ = true;
+        finish_reason_ = e.name;
+        if (!relay_) writer().finish(e.choice, e.name, scratch_);
+        break;
+    case EventKind::Usage:
+        if (e.usage) usage_ = *e.usage;
+        return true;
+    case EventKind::Fault:
+        if (e.fault) fail_with(*e.fault);
+        return committed_;
+    case EventKind::Bytes: return true; // no chat answer is made of them
+    }
+    own(scratch_);
+    return true;
+}
+
+wire::Task<bool> ClientStream::respond_whole()
+{
+    auto pieces = gather();
+    std::string joined;
+    std::string_view body;
+    if (held_.empty() && pieces.size() == 1)
+        body = pieces[0];
+    else {
+        joined = std::move(held_);
+        for (const auto p : pieces) joined += p;
+        body = joined;
+    }
+    HeaderList list;
+    fill_headers_(list);
+    list.emplace_back("content-type", "application/json");
+    committed_ = true;
+    status_ = 200;
+    const bool sent = co_await exchange_.respond(200, views(list), body);
+    pending_.clear(), stored_.clear(), held_.clear();
+    gone_ = !sent;
+    co_return sent;
+}
+
+wire::Task<bool> ClientStream::flush()
+{
+    if (gone_) co_return false;
+    if (content_ && first_content_us_ < 0) first_content_us_ = wire::Loop::current()->now_us();
+    if (pending_.empty() || (failed_ && !committed_)) co_return true;
+    if (!options_.stream) {
+        if (committed_) co_return true;
+        if (relay_ && finished_ && !failed_) co_return co_await respond_whole(); // straight from the receive buffer
+        for (const auto p : gather()) held_ += p;
+        pending_.clear(), stored_.clear();
+        co_return true;
+    }
+    auto pieces = gather();
+    if (!committed_ && !content_) { // nothing that binds us has come yet: another candidate may still answer
+        for (const auto p : pieces) held_ += p;
+        pending_.clear(), stored_.clear();
+        co_return true;
+    }
+    if (!committed_) {
+        HeaderList list;
+        fill_headers_(list);
+        list.emplace_back("content-type", std::string(dialect_.stream_content_type()));
+        list.emplace_back("cache-control", "no-cache");
+        list.emplace_back("x-accel-buffering", "no");
+        exchange_.start(200, views(list));
+        committed_ = true;
+        status_ = 200;
+    }
+    if (!held_.empty()) pieces.insert(pieces.begin(), held_);
+    const bool sent = pieces.size() == 1 ? co_await exchange_.write(pieces[0]) : co_await exchange_.write(std::span<const std::string_view>(pieces));
+    pending_.clear(), stored_.clear(), held_.clear();
+    gone_ = !sent;
+    co_return sent;
+}
+
+wire::Task<void> ClientStream::finish()
+{
+    if (!relay_ && writer_) {
+        scratch_.clear();
+        if (usage_.said()) writer_->usage(counts_of(usage_));
+        writer_->end(scratch_);
+        own(scratch_);
+    }
+    if (!options_.stream) {
+        if (!committed_) co_await respond_whole();
+        co_return;
+    }
+    content_ = true; // an answer that is complete goes out, whatever is in it
+    if (co_await flush() && !gone_) co_await exchange_.finish();
+}
+
+wire::Task<void> ClientStream::fail(const core::Fault& fault, const std::vector<dialect::AttemptNote>& attempts)
+{
+    if (committed_) {
+        if (!options_.stream || gone_) {
+            exchange_.abort();
+            co_return;
+        }
+        const auto last = dialect_.error_event(fault, options_.done_after_error);
+        pending_.clear(), stored_.clear();
+        if (co_await exchange_.write(std::string_view(last))) co_await exchange_.finish();
+        co_return;
+    }
+    const auto error = dialect_.error(fault, attempts);
+    HeaderList list;
+    fill_headers_(list);
+    list.emplace_back("content-type", error.content_type);
+    if (fault.retry_after_us >= 0 || error.status == 429 || error.status == 503) {
+        const auto us = fault.retry_after_us >= 0 ? fault.retry_after_us : 1'000'000;
+        list.emplace_back("retry-after", std::to_string(std::max<std::int64_t>(1, (us + 999'999) / 1'000'000)));
+        list.emplace_back("retry-after-ms", std::to_string(us / 1000));
+    }
+    const bool hopeless = fault.kind == core::FaultKind::Quota || fault.kind == core::FaultKind::ContentPolicy;
+    if (attempts.size() > 1 || hopeless) list.emplace_back("x-should-retry", "false"); // we have retried where it could help
+    status_ = error.status;
+    co_await exchange_.respond(error.status, views(list), error.body);
+}
+
+} // namespace front

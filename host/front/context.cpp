@@ -1,0 +1,37 @@
+#include "front/context.h"
+
+namespace front {
+
+ledger::Counter& LoopContext::requests(std::string_view route, int status, bool stream)
+{
+    auto& slot = requests_[{std::string(route), status, stream}];
+    if (!slot)
+        slot = &services->metrics->counter("portolan_http_requests_total", {{"route", route}, {"code", std::to_string(status)}, {"stream", stream ? "1" : "0"}});
+    return *slot;
+}
+
+ledger::Counter& LoopContext::attempts(const std::string& provider, std::string_view outcome)
+{
+    auto& slot = attempts_[{provider, std::string(outcome)}];
+    if (!slot) slot = &services->metrics->counter("portolan_upstream_attempts_total", {{"provider", provider}, {"outcome", outcome}});
+    return *slot;
+}
+
+ledger::Counter& LoopContext::tokens(std::string_view direction, const std::string& model)
+{
+    auto& slot = tokens_[{std::string(direction), model}];
+    if (!slot) slot = &services->metrics->counter("portolan_tokens_total", {{"direction", direction}, {"model", model}});
+    return *slot;
+}
+
+LoopContext::Series& LoopContext::series()
+{
+    if (!series_.duration) {
+        auto& m = *services->metrics;
+        series_ = {&m.histogram("portolan_request_duration_seconds"), &m.histogram("portolan_ttft_seconds"), &m.histogram("portolan_overhead_seconds"),
+                   &m.histogram("portolan_upstream_duration_seconds"), &m.counter("portolan_cost_microusd_total"), 0};
+    }
+    return series_;
+}
+
+} // namespace front

@@ -1,0 +1,55 @@
+// What a loop's handlers share: the present runtime, the pool of upstream connections, where numbers and records go.
+#pragma once
+
+#include "core/clock.h"
+#include "front/runtime.h"
+#include "ledger/metrics.h"
+#include "ledger/request_log.h"
+#include "wire/client.h"
+#include "wire/server.h"
+
+#include <atomic>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <tuple>
+
+namespace front {
+
+/// Of the process. [shared]
+struct Services {
+    const core::Clock* clock = nullptr;
+    ledger::Metrics* metrics = nullptr;
+    ledger::Recent* recent = nullptr;
+    std::atomic<bool> draining{false};
+    std::atomic<std::int64_t> streams_active{0};
+    std::string control_socket; ///< path of the control plane's Unix socket
+    std::string version;
+};
+
+/// Of one loop; only its thread touches it.
+struct LoopContext {
+    Services* services = nullptr;
+    std::shared_ptr<const Runtime> runtime;
+    std::unique_ptr<wire::ClientPool> pool;
+    wire::Origin control_origin;
+
+    /// Counters by label values, so that the registry's lock is taken once per series.
+    ledger::Counter& requests(std::string_view route, int status, bool stream);
+    ledger::Counter& attempts(const std::string& provider, std::string_view outcome);
+    ledger::Counter& tokens(std::string_view direction, const std::string& model);
+    struct Series {
+        ledger::Histogram *duration, *ttft, *overhead, *upstream;
+        ledger::Counter* cost_microusd;
+        std::int64_t cost_rest_nusd = 0; ///< not yet a whole micro-USD
+    };
+    Series& series();
+
+private:
+    std::map<std::tuple<std::string, int, bool>, ledger::Counter*, std::less<>> requests_;
+    std::map<std::pair<std::string, std::string>, ledger::Counter*, std::less<>> attempts_, tokens_;
+    Series series_{};
+};
+
+} // namespace front

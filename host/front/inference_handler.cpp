@@ -1,0 +1,222 @@
+#include "front/inference_handler.h"
+
+#include "core/ids.h"
+#include "core/text.h"
+#include "front/accounting.h"
+#include "front/answer_headers.h"
+#include "front/ask.h"
+#include "front/client_stream.h"
+#include "front/client_watch.h"
+#include "front/error_reply.h"
+
+#include <algorithm>
+#include <optional>
+
+namespace front {
+
+namespace {
+
+using core::Fault;
+using core::FaultKind;
+
+/// The shortest of what client, route and server allow; loop clock.
+std::int64_t deadline_of(const wire::RequestHead& head, const config::Server& server, std::int64_t now_us)
+{
+    std::int64_t most = server.request_timeout_ms * 1000;
+    if (const auto ms = core::to_int(head.headers.get("x-request-timeout-ms")); ms && *ms > 0) most = std::min(most, *ms * 1000);
+    if (const auto s = core::to_int(head.headers.get("x-stainless-timeout")); s && *s > 0 && *s < 1'000'000) most = std::min(most, *s * 1'000'000);
+    return now_us + most;
+}
+
+/// A decision's candidates as the dispatcher wants them.
+std::vector<dispatch::Candidate> candidates_of(const routing::Decision& decision, const Runtime& runtime)
+{
+    std::vector<dispatch::Candidate> out;
+    out.reserve(decision.order.size());
+    for (const auto& choice : decision.order) {
+        const auto& target = *choice.target;
+        const auto& endpoint = runtime.endpoints[target.endpoint];
+        out.push_back({&endpoint, target.health.get(), choice.id, choice.model, endpoint.provider->match(dispatch::Op::Chat, dispatch::Dialect::OpenAi),
+                       target.open ? runtime.params.for_model(choice.model) : target.drop_params});
+    }
+    return out;
+}
+
+/// One request, from its bytes to its line in the log.
+class ChatAnswer {
+public:
+    ChatAnswer(wire::Exchange& exchange, LoopContext& context, const Runtime& runtime, const Caller& caller, const std::string& request_id)
+        : exchange_(exchange), context_(context), runtime_(runtime), caller_(caller), id_(request_id), dispatcher_(*context.pool, *context.services->clock),
+          began_us_(context.services->clock->steady_us())
+    {
+    }
+
+    wire::Task<void> run(std::string_view provider, std::string_view label);
+
+private:
+    core::Result<dialect::ChatRequest> read(std::string_view body) const;
+    dispatch::Job job() const;
+    void add_headers(HeaderList& out) const;
+    wire::Task<void> answer();
+    wire::Task<void> refuse(const Fault& fault);
+    void account(std::string_view label);
+    std::int64_t since_begin() const { return context_.services->clock->steady_us() - began_us_; }
+
+    wire::Exchange& exchange_;
+    LoopContext& context_;
+    const Runtime& runtime_;
+    const Caller& caller_;
+    const std::string& id_;
+    const dialect::Dialect& dialect_ = dialect::openai_chat();
+    dispatch::Dispatcher dispatcher_;
+    std::int64_t began_us_, deadline_us_ = 0, body_read_us_ = 0;
+
+    std::string model_;
+    dialect::ChatRequest request_;
+    std::optional<ChatAsk> ask_;
+    std::optional<routing::Decision> decision_;
+    std::optional<ClientStream> stream_;
+    dispatch::Outcome outcome_;
+    std::size_t body_size_ = 0;
+};
+
+core::Result<dialect::ChatRequest> ChatAnswer::read(std::string_view body) const
+{
+    const auto encoding = exchange_.head().headers.get("content-encoding");
+    if (!encoding.empty() && !core::equal_nocase(encoding, "identity"))
+        return Fault{.kind = FaultKind::UnsupportedMedia, .message = "Compressed request bodies are not accepted; send the JSON as it is."};
+    return dialect_.read(body, static_cast<std::size_t>(runtime_.config->server.limits.json_depth));
+}
+
+dispatch::Job ChatAnswer::job() const
+{
+    const auto& rules = runtime_.config->routing;
+    dispatch::Job job;
+    job.order = candidates_of(*decision_, runtime_);
+    auto& rq = job.request;
+    rq.stream = request_.stream, rq.usage_wanted = request_.usage_wanted, rq.choices = request_.choices;
+    rq.json = request_.bytes, rq.features = request_.features, rq.deadline_us = deadline_us_;
+    rq.est_input_tokens = request_.est_input_tokens, rq.est_output_tokens = ask_->ask().request.est_output_tokens;
+    rq.max_output_tokens = request_.max_output_tokens;
+    rq.messages = request_.messages, rq.tools = request_.tools, rq.images = request_.images, rq.reasoning = request_.reasoning;
+    job.present = request_.present, job.extensions = request_.extensions, job.effort = decision_->effort;
+    job.trace_id = id_, job.seed = core::random_bits(), job.deadline_us = deadline_us_;
+    job.max_attempts = rules.max_attempts;
+    job.same_target_retries = rules.same_target_retries >= 0 ? rules.same_target_retries : decision_->route.empty() ? 2 : 0;
+    job.guess = &dialect::fault_of_error_body;
+    return job;
+}
+
+void ChatAnswer::add_headers(HeaderList& out) const
+{
+    AnswerFacts facts;
+    facts.config = runtime_.config.get(), facts.request_id = &id_, facts.requested_model = &model_;
+    if (decision_) facts.decision = &*decision_;
+    std::int64_t cost = -1;
+    if (stream_) {
+        facts.candidate = stream_->candidate(), facts.attempts = stream_->attempts() + 1;
+        if (!request_.stream) {
+            facts.usage = &stream_->usage(), facts.latency_us = since_begin();
+            if (decision_) cost = cost_of(decision_->order[facts.candidate].target->facts, stream_->usage());
+        }
+    }
+    facts.cost_nusd = cost;
+    facts.dropped = &dispatcher_.dropped();
+    if (request_.models_cut) facts.warning = "models: only the first five are tried";
+    facts.overhead_us = body_read_us_ ? context_.services->clock->steady_us() - body_read_us_ - dispatcher_.upstream_us() : -1;
+    add_answer_headers(facts, out);
+    if (request_.explain && decision_ && facts.candidate < decision_->order.size())
+        out.emplace_back("x-portolan-reason", header_text(decision_->order[facts.candidate].reason));
+}
+
+wire::Task<void> ChatAnswer::refuse(const Fault& fault)
+{
+    outcome_.fault = fault;
+    stream_.emplace(exchange_, dialect_, ClientStream::Options{}, [this](HeaderList& out) { add_headers(out); });
+    co_await stream_->fail(fault, {});
+}
+
+wire::Task<void> ChatAnswer::answer()
+{
+    ClientStream::Options options;
+    options.stream = request_.stream, options.usage_wanted = request_.usage_wanted;
+    options.done_after_error = runtime_.config->compat.done_after_error;
+    options.id = "chatcmpl-" + id_, options.model = model_, options.created = context_.services->clock->unix_us() / 1'000'000;
+    stream_.emplace(exchange_, dialect_, std::move(options), [this](HeaderList& out) { add_headers(out); });
+
+    const bool half_close_cancels = request_.stream || runtime_.config->server.half_close_cancels;
+    const ClientWatch watch(exchange_, [this, half_close_cancels](wire::Gone gone) {
+        if (gone == wire::Gone::Reset || half_close_cancels) dispatcher_.abort();
+    });
+    const auto job = this->job();
+    outcome_ = co_await dispatcher_.run(job, *stream_);
+    if (outcome_.fault.kind == FaultKind::None) {
+        co_await stream_->finish();
+    } else if (outcome_.fault.kind == FaultKind::Cancelled) {
+        exchange_.abort();
+    } else {
+        std::vector<dialect::AttemptNote> notes;
+        for (const auto& a : outcome_.attempts) notes.push_back({a.target, core::rule_of(a.fault).name, a.status, a.took_us / 1000});
+        co_await stream_->fail(outcome_.fault, notes);
+    }
+}
+
+wire::Task<void> ChatAnswer::run(std::string_view provider, std::string_view label)
+{
+    const auto body = co_await exchange_.read_body(static_cast<std::size_t>(runtime_.config->server.max_body_bytes));
+    if (!body) {
+        if (body.fault().kind == FaultKind::Cancelled)
+            outcome_.fault = body.fault();
+        else
+            co_await refuse(body.fault());
+        co_return account(label);
+    }
+    body_size_ = body->size();
+    body_read_us_ = context_.services->clock->steady_us();
+    auto read = this->read(*body);
+    if (!read) {
+        co_await refuse(read.fault());
+        co_return account(label);
+    }
+    request_ = std::move(read).value();
+    model_ = request_.model;
+    const auto now = wire::Loop::current()->now_us();
+    deadline_us_ = deadline_of(exchange_.head(), runtime_.config->server, now);
+    ask_.emplace(request_, dialect_, provider.empty() ? model_ : std::string(provider) + '/' + model_, caller_.name, deadline_us_);
+    auto decided = routing::decide(runtime_.table, runtime_.config->routing, ask_->ask(),
+                                   {now, context_.services->clock->unix_us(), core::random_bits()}, false);
+    if (!decided) {
+        co_await refuse(decided.fault());
+        co_return account(label);
+    }
+    decision_ = std::move(decided).value();
+    if (decision_->deadline_ms > 0) deadline_us_ = std::min(deadline_us_, now + decision_->deadline_ms * 1000);
+    const StreamCount count(context_.services->streams_active, request_.stream);
+    co_await answer();
+    account(label);
+}
+
+void ChatAnswer::account(std::string_view label)
+{
+    const bool cancelled = outcome_.fault.kind == FaultKind::Cancelled;
+    Accounted a;
+    a.label = label, a.request_id = &id_, a.caller = &caller_.name, a.requested_model = &model_;
+    a.decision = decision_ ? &*decision_ : nullptr, a.outcome = &outcome_, a.stream = stream_ ? &*stream_ : nullptr;
+    a.streaming = request_.stream, a.status = cancelled ? 499 : exchange_.status();
+    a.total_us = since_begin(), a.overhead_us = body_read_us_ ? context_.services->clock->steady_us() - body_read_us_ - outcome_.upstream_us : -1;
+    a.body_in = body_size_, a.body_out = exchange_.bytes_sent(), a.generation = runtime_.generation;
+    a.dropped = &dispatcher_.dropped(), a.began_us = began_us_;
+    if (stream_ && stream_->first_content_us() >= 0) a.first_content_us = std::max<std::int64_t>(0, stream_->first_content_us() - began_us_);
+    front::account(a, context_);
+}
+
+} // namespace
+
+wire::Task<void> answer_chat(wire::Exchange& exchange, LoopContext& context, const Runtime& runtime, const Caller& caller,
+                             const std::string& request_id, std::string_view provider, std::string_view label)
+{
+    ChatAnswer answer(exchange, context, runtime, caller, request_id);
+    co_await answer.run(provider, label);
+}
+
+} // namespace front

@@ -1,0 +1,16 @@
+// GET /v1/models and /v1/models/{id}.
+#pragma once
+
+#include "front/runtime.h"
+#include "wire/server.h"
+
+#include <string_view>
+
+namespace front {
+
+/// OpenAI's list; Anthropic's envelope when the client sends anthropic-version.
+wire::Task<void> list_models(wire::Exchange& exchange, const Runtime& runtime, std::string_view request_id);
+/// `id` as in the path: percent-encoded slashes are understood. 404 model_not_found.
+wire::Task<void> show_model(wire::Exchange& exchange, const Runtime& runtime, std::string_view id, std::string_view request_id);
+
+} // namespace front

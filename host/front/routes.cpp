@@ -1,0 +1,115 @@
+#include "front/routes.h"
+
+#include "core/ids.h"
+#include "front/authenticate.h"
+#include "front/control_relay.h"
+#include "front/error_reply.h"
+#include "front/inference_handler.h"
+#include "front/models_handler.h"
+#include "front/status_handler.h"
+
+namespace front {
+
+namespace {
+
+using core::Fault;
+using core::FaultKind;
+using wire::Method;
+
+enum class Answers : std::uint8_t { Chat, Models, Model, Health, Live, Ready, Root, NotYet };
+
+struct Route {
+    std::string_view path;   ///< "{*}" at the end or in the middle: the rest, or up to the next literal
+    bool get, post;          ///< methods; HEAD goes with GET
+    core::Scope scope;       ///< None: open
+    Answers answers;
+    std::string_view label;  ///< in metrics
+};
+
+// Every path has an explicit scope; what is not here and not in core/control_routes.h does not exist.
+constexpr Route routes[] = {
+    {"/v1/chat/completions", false, true, core::Scope::Chat, Answers::Chat, "/v1/chat/completions"},
+    {"/v1/providers/{*}/chat/completions", false, true, core::Scope::Chat, Answers::Chat, "/v1/providers/{p}/chat/completions"},
+    {"/v1/models", true, false, core::Scope::Chat, Answers::Models, "/v1/models"},
+    {"/v1/models/{*}", true, false, core::Scope::Chat, Answers::Model, "/v1/models/{id}"},
+    {"/health", true, false, core::Scope::None, Answers::Health, "/health"},
+    {"/livez", true, false, core::Scope::None, Answers::Live, "/livez"},
+    {"/readyz", true, false, core::Scope::None, Answers::Ready, "/readyz"},
+    {"/", true, false, core::Scope::None, Answers::Root, "/"},
+    {"/v1/assistants", true, true, core::Scope::Chat, Answers::NotYet, "/v1/assistants"},
+};
+
+/// What stands for {*}, or false. It is never empty.
+bool match(std::string_view pattern, std::string_view path, std::string_view& rest) noexcept
+{
+    const auto star = pattern.find("{*}");
+    if (star == pattern.npos) return pattern == path;
+    const auto head = pattern.substr(0, star), end = pattern.substr(star + 3);
+    if (path.size() <= head.size() + end.size() || !path.starts_with(head) || !path.ends_with(end)) return false;
+    rest = path.substr(head.size(), path.size() - head.size() - end.size());
+    return end.empty() || rest.find('/') == rest.npos;
+}
+
+bool allows(const Route& r, Method m) noexcept
+{
+    return (r.get && (m == Method::Get || m == Method::Head)) || (r.post && m == Method::Post);
+}
+
+} // namespace
+
+wire::Task<void> serve(wire::Exchange& exchange, LoopContext& context)
+{
+    const auto runtime = context.runtime; // this request's generation, to its end
+    const auto& head = exchange.head();
+    const auto given = head.headers.get("x-request-id");
+    const std::string request_id = core::is_request_id(given) ? std::string(given) : core::uuid_v7(context.services->clock->unix_us());
+
+    bool path_known = false;
+    for (const auto& r : routes) {
+        std::string_view rest;
+        if (!match(r.path, head.path, rest)) continue;
+        path_known = true;
+        if (!allows(r, head.method)) continue;
+        Caller caller;
+        if (r.scope != core::Scope::None) {
+            auto found = authenticate(head, *runtime);
+            if (!found || !found->may(r.scope)) {
+                const Fault fault = found ? Fault{.kind = FaultKind::Forbidden, .message = "This key may not use " + std::string(r.path) + "."} : found.fault();
+                co_await reply_error(exchange, fault, request_id);
+                context.requests(r.label, fault.client_status(), false).add();
+                co_return;
+            }
+            caller = std::move(found).value();
+        }
+        switch (r.answers) {
+        case Answers::Chat: co_await answer_chat(exchange, context, *runtime, caller, request_id, rest, r.label); co_return;
+        case Answers::Models: co_await list_models(exchange, *runtime, request_id); break;
+        case Answers::Model: co_await show_model(exchange, *runtime, rest, request_id); break;
+        case Answers::Health: co_await show_health(exchange, context); break;
+        case Answers::Live: co_await show_live(exchange); break;
+        case Answers::Ready: co_await show_ready(exchange, context); break;
+        case Answers::Root: co_await show_root(exchange, context); break;
+        case Answers::NotYet:
+            co_await reply_error(exchange, {.kind = FaultKind::NotFound, .message = "The Assistants API was retired by its inventor; use /v1/chat/completions.", .status = 501, .code = "not_implemented"}, request_id);
+            break;
+        }
+        context.requests(r.label, exchange.status(), false).add();
+        co_return;
+    }
+    if (!path_known && co_await relay_control(exchange, context, *runtime, request_id)) co_return;
+    const std::string allow = path_known ? "" : core::control_methods(head.path);
+    if (path_known || !allow.empty()) {
+        std::string methods = allow;
+        for (const auto& r : routes) {
+            std::string_view rest;
+            if (match(r.path, head.path, rest)) methods = r.get && r.post ? "GET, HEAD, POST" : r.get ? "GET, HEAD" : "POST";
+        }
+        co_await reply_error(exchange, {.kind = FaultKind::MethodNotAllowed, .message = "This path answers " + methods + " only."}, request_id, methods);
+        context.requests("other", 405, false).add();
+        co_return;
+    }
+    co_await reply_error(exchange, {.kind = FaultKind::NotFound, .message = "There is nothing at " + std::string(head.path) + "."}, request_id);
+    context.requests("other", 404, false).add();
+}
+
+} // namespace front

@@ -1,0 +1,170 @@
+// Host functions as a plugin sees them: look the handle up, refuse what does not belong here, never throw.
+#include "plugin/calls.h"
+
+#include "core/log.h"
+
+#include <atomic>
+#include <limits>
+
+namespace plugin {
+
+namespace {
+
+constexpr std::size_t max_reason = 2048, max_log_line = 4096;
+
+std::atomic<std::uint64_t> stray{0};
+
+portolan_handle next_handle() noexcept // thread number above, running number below: never used twice
+{
+    static std::atomic<portolan_handle> threads{0};
+    thread_local portolan_handle last = (threads.fetch_add(1, std::memory_order_relaxed) + 1) << 40;
+    return ++last;
+}
+
+core::log::Level level_of(std::int32_t level) noexcept
+{
+    switch (level) {
+    case PORTOLAN_LOG_DEBUG: return core::log::Level::Debug;
+    case PORTOLAN_LOG_WARN: return core::log::Level::Warn;
+    case PORTOLAN_LOG_ERROR: return core::log::Level::Error;
+    default: return core::log::Level::Info;
+    }
+}
+
+} // namespace
+
+thread_local constinit Call* Call::top_ = nullptr;
+
+Call* Call::refused() noexcept
+{
+    if (top_)
+        top_->refuse();
+    else
+        stray.fetch_add(1, std::memory_order_relaxed);
+    return nullptr;
+}
+
+std::uint64_t Call::stray_refusals() noexcept { return stray.load(std::memory_order_relaxed); }
+
+Call::Call(Callee& callee, Function function, const Facts& f, Receivers receivers) noexcept
+    : callee_(callee), function_(function), limit_us_(f.limit_us), receivers_(receivers),
+      call_{sizeof call_, f.attempt, next_handle(), &host_table, f.now_us, f.now_us + f.limit_us, f.seed, to_abi(f.trace_id)}
+{
+}
+
+bool Call::over() const noexcept
+{
+    return stopped_ || (limit_us_ > 0 && Clock::now() - begin_ > std::chrono::microseconds(limit_us_));
+}
+
+struct HostFunctions {
+    static void log(portolan_handle id, std::int32_t level, portolan_str line) noexcept
+    {
+        const Call* c = Call::find(id);
+        if (!c || !core::log::enabled(level_of(level))) return;
+        core::log::write(level_of(level), "plugin " + c->callee_.id + ": " + text(line, max_log_line));
+    }
+    static void fail(portolan_handle id, portolan_str reason) noexcept
+    {
+        if (auto* c = Call::find(id)) c->why_ = text(reason, max_reason);
+    }
+    static std::uint32_t cancelled(portolan_handle id) noexcept
+    {
+        const Call* c = Call::find(id);
+        return !c || c->over();
+    }
+    static const void* find(portolan_str) noexcept { return nullptr; } // no later service yet
+
+    static portolan_status emit(portolan_handle id, const portolan_event* e) noexcept
+    {
+        Call* c = Call::find(id);
+        if (!c) return PORTOLAN_E_INVALID;
+        if (c->stopped_) return PORTOLAN_E_CANCELLED;
+        const auto status = c->receivers_.events && e ? taken(e, [c](const portolan_event& event) { return c->receivers_.events->event(event); })
+                                                      : portolan_status{PORTOLAN_E_INVALID};
+        if (status == PORTOLAN_E_INVALID) c->refuse();
+        if (status == PORTOLAN_E_CANCELLED) c->stopped_ = true;
+        return status;
+    }
+    /// The receiver of that kind, if this call has one.
+    template <class Receiver>
+    static Receiver* receiver(portolan_handle id, Receiver* Receivers::* which) noexcept
+    {
+        Call* c = Call::find(id);
+        if (c && !(c->receivers_.*which)) c->refuse();
+        return c ? c->receivers_.*which : nullptr;
+    }
+    static void misuse(portolan_handle id) noexcept
+    {
+        if (auto* c = Call::find(id)) c->refuse();
+    }
+};
+using H = HostFunctions;
+
+const portolan_host host_table{sizeof(portolan_host), PORTOLAN_DRAFT, {"portolan", 8}, {PORTOLAN_VERSION, sizeof PORTOLAN_VERSION - 1},
+                               H::log, H::fail, H::cancelled, H::find};
+
+const portolan_events events_table{sizeof(portolan_events), 0, H::emit, [](portolan_handle id, std::int64_t us) noexcept {
+                                       if (auto* r = H::receiver(id, &Receivers::events)) r->later(us);
+                                   }};
+
+const portolan_http http_table{
+    sizeof(portolan_http),
+    0,
+    [](portolan_handle id, portolan_str m, portolan_str b, portolan_str p) noexcept {
+        if (auto* r = H::receiver(id, &Receivers::http)) r->line(view(m), view(b), view(p));
+    },
+    [](portolan_handle id, portolan_str n, portolan_str v) noexcept {
+        if (auto* r = H::receiver(id, &Receivers::http)) r->header(view(n), view(v));
+    },
+    [](portolan_handle id, portolan_str n) noexcept {
+        if (auto* r = H::receiver(id, &Receivers::http)) r->auth(view(n));
+    },
+    [](portolan_handle id, portolan_str b) noexcept {
+        if (auto* r = H::receiver(id, &Receivers::http)) r->body(view(b));
+    },
+    [](portolan_handle id, std::uint32_t, std::int32_t) noexcept {
+        if (auto* r = H::receiver(id, &Receivers::http)) r->multipart();
+    },
+    [](portolan_handle id, portolan_str, portolan_str, portolan_str) noexcept {
+        if (auto* r = H::receiver(id, &Receivers::http)) r->multipart();
+    },
+    [](portolan_handle id, portolan_str p, portolan_str j) noexcept {
+        if (auto* r = H::receiver(id, &Receivers::http)) r->edit(view(p), view(j));
+    },
+    [](portolan_handle id, std::int32_t k) noexcept {
+        if (auto* r = H::receiver(id, &Receivers::http)) r->framing(k);
+    },
+    [](portolan_handle id, std::int64_t us) noexcept {
+        if (auto* r = H::receiver(id, &Receivers::http)) r->delay(us);
+    },
+};
+
+constexpr portolan_pick blank_pick{0, 0, 0, 0.0, std::numeric_limits<double>::quiet_NaN(), {nullptr, 0}, {nullptr, 0}};
+
+const portolan_ranking ranking_table{
+    sizeof(portolan_ranking),
+    0,
+    [](portolan_handle id, const portolan_pick* p) noexcept {
+        auto* r = H::receiver(id, &Receivers::ranking);
+        if (r && p)
+            taken(p, [r](const portolan_pick& pick) { r->pick(pick); }, blank_pick);
+        else if (r)
+            H::misuse(id);
+    },
+    [](portolan_handle id, std::size_t i, portolan_str reason) noexcept {
+        if (auto* r = H::receiver(id, &Receivers::ranking)) r->skip(i, view(reason));
+    },
+    [](portolan_handle id, const portolan_ask* a) noexcept {
+        auto* r = H::receiver(id, &Receivers::ranking);
+        if (r && a)
+            r->ask(take(a));
+        else if (r)
+            H::misuse(id);
+    },
+    [](portolan_handle id, std::size_t answer, portolan_str reason) noexcept {
+        if (auto* r = H::receiver(id, &Receivers::ranking)) r->keep(answer, view(reason));
+    },
+};
+
+} // namespace plugin

@@ -1,0 +1,21 @@
+#include "plugin/adapters.h"
+
+namespace plugin {
+
+ComponentFacts::ComponentFacts(std::shared_ptr<const Instance> instance) : instance_(std::move(instance)), ops_(instance_->about())
+{
+    for (const auto& [name, entry] : instance_->about().auth) auth_[name] = {entry.scheme, entry.name, entry.prefix};
+}
+
+const dispatch::AuthScheme* ComponentFacts::auth(std::string_view name) const
+{
+    const auto it = auth_.find(name);
+    return it == auth_.end() ? nullptr : &it->second;
+}
+
+core::Fault no_table(const Instance& instance, const char* what)
+{
+    return {.kind = core::FaultKind::PluginFailed, .message = instance.component() + ": its " + what};
+}
+
+} // namespace plugin

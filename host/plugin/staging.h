@@ -1,0 +1,12 @@
+// Private copies of plugin files, named by their content: the only files that are ever mapped.
+#pragma once
+
+#include "plugin/trust.h"
+
+namespace plugin {
+
+/// Puts the bytes into <store>/<sha256>/<name> (folders 0700, file 0500) and returns that absolute path. A copy that is there already is
+/// used only if its content still has the hash; else it is replaced. Fails as PluginFailed.
+core::Result<std::string> stage(const PluginFile&, const std::string& store);
+
+} // namespace plugin

@@ -1,0 +1,183 @@
+#include "plugin/trust.h"
+
+#include "core/text.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <dirent.h>
+#include <fcntl.h>
+#include <filesystem>
+#include <openssl/evp.h>
+#include <optional>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace plugin {
+
+namespace {
+
+constexpr std::size_t max_file_bytes = std::size_t{512} << 20;
+constexpr int max_folders_above = 256;
+
+core::Fault refused(std::string why) { return {.kind = core::FaultKind::PluginFailed, .message = std::move(why)}; }
+std::string reason() { return std::string(": ") + std::strerror(errno); } // NOLINT: one thread loads plugins
+
+/// Why a file or folder with these facts is not trusted, or nothing.
+std::optional<std::string> distrust(const struct stat& s, Trust trust)
+{
+    const bool sticky_folder = S_ISDIR(s.st_mode) && (s.st_mode & S_ISVTX);
+    if (trust == Trust::Any) {
+        if ((s.st_mode & S_IWOTH) && !sticky_folder) return "everybody may write to it";
+        return std::nullopt;
+    }
+    if (s.st_uid != 0 && s.st_uid != geteuid()) return "it belongs to user " + std::to_string(s.st_uid) + ", not to root or to this process's user";
+    if (s.st_mode & (S_IWGRP | S_IWOTH)) return "others than its owner may write to it";
+    return std::nullopt;
+}
+
+/// The folders above the one that is open, found through ".." so that no path is trusted.
+core::Status check_above(const Descriptor& folder, Trust trust)
+{
+    struct stat here{};
+    if (fstat(folder.get(), &here) != 0) return refused("cannot look at the folder" + reason());
+    Descriptor at(openat(folder.get(), "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    for (int depth = 1; depth <= max_folders_above; ++depth) {
+        struct stat above{};
+        if (!at || fstat(at.get(), &above) != 0) return refused("cannot look at the folders above" + reason());
+        if (above.st_dev == here.st_dev && above.st_ino == here.st_ino) return core::Done{}; // the root is its own parent
+        if (const auto why = distrust(above, trust)) return refused("the folder " + std::to_string(depth) + " above is not trusted: " + *why);
+        here = above;
+        at = Descriptor(openat(at.get(), "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    }
+    return refused("too many folders above");
+}
+
+/// The folders that the path itself names: where a link in the middle leads somewhere else, the link's place counts too.
+core::Status check_path(const std::filesystem::path& path, Trust trust)
+{
+    std::filesystem::path prefix;
+    for (const auto& part : path) {
+        prefix /= part;
+        struct stat s{};
+        if (lstat(prefix.c_str(), &s) != 0) return refused("cannot look at " + prefix.string() + reason());
+        if (S_ISLNK(s.st_mode)) {
+            if (trust != Trust::Any && s.st_uid != 0 && s.st_uid != geteuid())
+                return refused("the link " + prefix.string() + " belongs to user " + std::to_string(s.st_uid));
+            if (stat(prefix.c_str(), &s) != 0) return refused("cannot look at " + prefix.string() + reason());
+        }
+        if (const auto why = distrust(s, trust)) return refused(prefix.string() + " is not trusted: " + *why);
+    }
+    return core::Done{};
+}
+
+bool is_plain_library(std::string_view name)
+{
+    return name.size() > 3 && name.size() < 256 && name.ends_with(".so") && name[0] != '.' && name.find('/') == name.npos &&
+           name.find('\0') == name.npos;
+}
+
+} // namespace
+
+core::Result<Trust> trust_of(std::string_view name)
+{
+    if (name == "pinned") return Trust::Pinned;
+    if (name == "directory-owner") return Trust::DirectoryOwner;
+    if (name == "any") return Trust::Any;
+    return refused("plugins.trust must be pinned, directory-owner or any, is \"" + std::string(name) + '"');
+}
+
+std::string sha256_hex(std::string_view bytes)
+{
+    unsigned char digest[32];
+    if (EVP_Digest(bytes.data(), bytes.size(), digest, nullptr, EVP_sha256(), nullptr) != 1)
+        throw std::runtime_error("OpenSSL cannot compute SHA-256");
+    std::string hex;
+    for (const unsigned char b : digest) (hex += "0123456789abcdef"[b >> 4]) += "0123456789abcdef"[b & 15];
+    return hex;
+}
+
+Descriptor& Descriptor::operator=(Descriptor&& o) noexcept
+{
+    std::swap(fd_, o.fd_);
+    return *this;
+}
+Descriptor::~Descriptor()
+{
+    if (fd_ >= 0) close(fd_);
+}
+
+core::Result<std::string> read_all(const Descriptor& file)
+{
+    std::string bytes;
+    for (std::size_t used = 0;;) {
+        bytes.resize(std::max<std::size_t>(used * 2, 1 << 16));
+        const ssize_t n = ::read(file.get(), bytes.data() + used, bytes.size() - used);
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) return refused("cannot be read" + reason());
+        used += static_cast<std::size_t>(n);
+        if (used > max_file_bytes) return refused("larger than 512 MiB");
+        if (n == 0) {
+            bytes.resize(used);
+            return bytes;
+        }
+    }
+}
+
+core::Result<Folder> Folder::open(const std::string& path, Trust trust)
+{
+    std::error_code ec;
+    auto whole = std::filesystem::absolute(path, ec).lexically_normal();
+    if (ec) return refused("cannot find " + path + ": " + ec.message());
+    if (!whole.has_filename()) whole = whole.parent_path(); // "plugins/": O_NOFOLLOW would look behind the slash
+    Descriptor fd(::open(whole.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    if (!fd && (errno == ENOTDIR || errno == ELOOP)) return refused("not a folder, or a symbolic link to one");
+    if (!fd) return refused("cannot be opened" + reason());
+    struct stat s{};
+    if (fstat(fd.get(), &s) != 0) return refused("cannot be looked at" + reason());
+    if (const auto why = distrust(s, trust)) return refused("the folder is not trusted: " + *why);
+    if (const auto above = check_above(fd, trust); !above) return above.fault();
+    if (const auto named = check_path(whole, trust); !named) return named.fault();
+    return Folder(std::move(fd), trust);
+}
+
+std::vector<std::string> Folder::libraries() const
+{
+    std::vector<std::string> names;
+    const int copy = openat(fd_.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR* dir = copy < 0 ? nullptr : fdopendir(copy);
+    if (!dir) {
+        if (copy >= 0) close(copy);
+        return names;
+    }
+    while (const dirent* entry = readdir(dir)) // NOLINT: a stream of our own
+        if (is_plain_library(entry->d_name)) names.emplace_back(entry->d_name);
+    closedir(dir);
+    std::sort(names.begin(), names.end());
+    return names;
+}
+
+core::Result<PluginFile> Folder::read(const std::string& name, const std::map<std::string, std::string>& allow) const
+{
+    if (!is_plain_library(name)) return refused("not a plain file name that ends in .so");
+    // NONBLOCK: opening a FIFO must not wait for a writer
+    const Descriptor fd(openat(fd_.get(), name.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK));
+    if (!fd && errno == ELOOP) return refused("is a symbolic link");
+    if (!fd) return refused("cannot be opened" + reason());
+    struct stat s{};
+    if (fstat(fd.get(), &s) != 0) return refused("cannot be looked at" + reason());
+    if (!S_ISREG(s.st_mode)) return refused("is not a regular file");
+    if (const auto why = distrust(s, trust_)) return refused("is not trusted: " + *why);
+    auto bytes = read_all(fd);
+    if (!bytes) return bytes.fault();
+    PluginFile file{name, std::move(*bytes), {}};
+    file.sha256 = sha256_hex(file.bytes);
+    if (trust_ == Trust::Pinned) {
+        const auto pinned = allow.find(name);
+        if (pinned == allow.end()) return refused("plugins.allow does not name it; its SHA-256 is " + file.sha256);
+        if (core::lower(pinned->second) != file.sha256) return refused("its SHA-256 is " + file.sha256 + ", plugins.allow says " + pinned->second);
+    }
+    return file;
+}
+
+} // namespace plugin

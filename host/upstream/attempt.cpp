@@ -1,0 +1,271 @@
+#include "upstream/attempt.h"
+
+#include "core/json_edit.h"
+#include "upstream/buffered_events.h"
+#include "upstream/credentials.h"
+#include "upstream/retry_after.h"
+
+#include <algorithm>
+
+namespace upstream {
+
+using core::Fault;
+using core::FaultKind;
+
+namespace {
+
+constexpr std::size_t largest_error_body = 64 * 1024;
+constexpr std::int64_t nap_us = 100'000; // longest wait that an abort cannot cut short
+
+Fault cancelled() { return {.kind = FaultKind::Cancelled, .message = "The client closed the request."}; }
+
+/// The sink's own finding beats the status that the plugin made of being refused.
+Fault verdict(const core::Status& status, const AnswerSink& sink)
+{
+    if (const auto* found = sink.fault()) return *found;
+    return status ? Fault{} : status.fault();
+}
+
+/// What an answer lacks when the upstream said that it is over.
+Fault completeness(const AnswerSink& sink, bool whole)
+{
+    if (const auto* found = sink.fault()) return *found;
+    if (sink.complete()) return {};
+    if (whole) return {.kind = FaultKind::BadReply, .message = "The upstream answered with something that is no chat completion."};
+    return sink.has_content() ? Fault{.kind = FaultKind::Truncated, .message = "The upstream's stream ended before the answer did."}
+                              : Fault{.kind = FaultKind::BadReply, .message = "The upstream's stream ended without an answer."};
+}
+
+} // namespace
+
+void Attempt::abort() noexcept
+{
+    aborted_ = true;
+    if (call_) call_->abort();
+}
+
+wire::Task<core::Result<const wire::ReplyHead*>> Attempt::send(const wire::ClientRequest& request)
+{
+    const Waiting waiting(*this);
+    co_return co_await call_->send(request);
+}
+
+wire::Task<core::Result<std::string_view>> Attempt::read()
+{
+    const Waiting waiting(*this);
+    co_return co_await call_->read();
+}
+
+wire::Task<bool> Attempt::wait(std::int64_t us)
+{
+    const Waiting waiting(*this);
+    const auto until = now() + us;
+    while (!aborted_ && now() < until) co_await wire::sleep_until(std::min(until, now() + nap_us));
+    co_return !aborted_;
+}
+
+dispatch::CallFacts Attempt::facts(const AttemptRequest& request) const
+{
+    auto f = request.facts;
+    f.now_us = clock_.unix_us();
+    return f;
+}
+
+void Attempt::note_content(const AnswerSink& sink, AttemptResult& result) const
+{
+    if (result.ttft_us < 0 && sink.has_content()) result.ttft_us = now() - began_us_;
+}
+
+wire::Task<AttemptResult> Attempt::run(const AttemptRequest& request, AnswerSink& sink)
+{
+    AttemptResult result;
+    began_us_ = now();
+    const bool generates = request.endpoint->provider->generates();
+    sink.begin(request.request.native, !request.request.stream);
+    result.fault = generates ? co_await generate(request, sink, result) : co_await call_out(request, sink, result);
+    sink.reading(nullptr);
+    call_.reset();
+    if (aborted_) result.fault = cancelled();
+    co_return result;
+}
+
+wire::Task<Fault> Attempt::generate(const AttemptRequest& request, AnswerSink& sink, AttemptResult& result)
+{
+    const auto& provider = *request.endpoint->provider;
+    auto run = provider.open_run(facts(request), request.request);
+    if (!run) co_return std::move(run).fault();
+    for (bool more = true; more;) {
+        core::Result<dispatch::GeneratorRun::Step> step = dispatch::GeneratorRun::Step{};
+        if (provider.blocks()) {
+            BufferedEvents events;
+            const Waiting waiting(*this);
+            const auto off = co_await wire::off_loop([&] { step = (*run)->step(facts(request), events); });
+            if (off.rejected) co_return Fault{.kind = FaultKind::Overloaded, .message = "Too many generators are at work."};
+            events.replay(sink);
+        } else
+            step = (*run)->step(facts(request), sink);
+        note_content(sink, result);
+        if (const auto* found = sink.fault()) co_return *found;
+        if (!step) co_return std::move(step).fault();
+        if (!co_await sink.flush()) co_return cancelled();
+        more = step->more;
+        if (request.deadline_us && now() > request.deadline_us) co_return Fault{.kind = FaultKind::Deadline, .message = "The request ran out of time."};
+        if (aborted_ || (more && step->delay_us > 0 && !co_await wait(step->delay_us))) co_return cancelled();
+    }
+    co_return completeness(sink, false);
+}
+
+wire::Task<Fault> Attempt::call_out(const AttemptRequest& request, AnswerSink& sink, AttemptResult& result)
+{
+    auto exchange = request.endpoint->provider->open(facts(request), request.request);
+    if (!exchange) co_return std::move(exchange).fault();
+    auto rq = request.request;
+    bool rebuilt = false;
+    for (bool more = true; more;) {
+        more = false;
+        auto fault = co_await one_round(request, **exchange, rq, sink, result, more);
+        if (fault.rebuild && !rebuilt && !aborted_) { // the plugin wants to ask the same once more, differently
+            rebuilt = more = true;
+            sink.begin(request.request.native, !request.request.stream);
+            continue;
+        }
+        if (fault.kind != FaultKind::None) co_return fault;
+        ++rq.step;
+    }
+    co_return completeness(sink, !request.request.stream);
+}
+
+wire::Task<Fault> Attempt::one_round(const AttemptRequest& request, dispatch::ProviderExchange& exchange, dispatch::ProviderRequest rq,
+                                     AnswerSink& sink, AttemptResult& result, bool& more)
+{
+    auto planned = exchange.request(facts(request), rq);
+    if (!planned) co_return std::move(planned).fault();
+    auto& plan = *planned;
+    const auto& endpoint = *request.endpoint;
+
+    Place other;
+    const Place* place = &endpoint.place;
+    if (plan.url_base != endpoint.base_url) {
+        auto found = endpoint.place_of(plan.url_base);
+        if (!found) co_return std::move(found).fault();
+        other = std::move(found).value();
+        place = &other;
+    }
+    std::string target = place->prefix + plan.path;
+    for (const auto& header : endpoint.extra_headers) plan.headers.push_back(header);
+    if (!plan.auth.empty()) {
+        const auto* scheme = endpoint.provider->auth(plan.auth);
+        if (!scheme) co_return Fault{.kind = FaultKind::PluginFailed, .message = "The plugin asked for credentials that its manifest does not name."};
+        if (auto added = add_credentials(*scheme, request.account->key, target, plan.headers); !added) co_return std::move(added).fault();
+    }
+
+    core::Splice body;
+    if (plan.own_body)
+        body.pieces.push_back(plan.body);
+    else if (plan.method != "GET" && plan.method != "HEAD") {
+        std::vector<core::JsonEdit> edits;
+        for (const auto& e : plan.edits) edits.push_back({e.pointer, e.json});
+        try {
+            body = core::splice(rq.json, edits);
+        } catch (const std::invalid_argument&) {
+            co_return Fault{.kind = FaultKind::PluginFailed, .message = "The plugin edited something that the request does not have."};
+        }
+    }
+    wire::Headers headers;
+    const auto has = [&](std::string_view name) {
+        return std::any_of(plan.headers.begin(), plan.headers.end(), [&](const auto& h) { return h.first == name; });
+    };
+    for (const auto& [name, value] : plan.headers) headers.push_back({name, value});
+    if (!body.pieces.empty() && !has("content-type")) headers.push_back({"content-type", "application/json"});
+    if (!has("accept")) headers.push_back({"accept", rq.stream ? "text/event-stream" : "application/json"});
+    if (!has("user-agent")) headers.push_back({"user-agent", "portolan"});
+    if (plan.delay_us > 0 && !co_await wait(plan.delay_us)) co_return cancelled();
+
+    const auto& t = endpoint.timeouts;
+    wire::ClientRequest out;
+    out.origin = &place->origin, out.method = plan.method, out.target = target, out.headers = &headers, out.body = body.pieces;
+    out.timeouts = {t.connect_ms * 1000, t.first_byte_ms * 1000, t.idle_ms * 1000, request.deadline_us};
+    call_ = pool_.call();
+    if (aborted_) co_return cancelled();
+    auto head = co_await send(out);
+    if (!head) co_return std::move(head).fault();
+    result.status = (*head)->status;
+    if (result.sent_us < 0) result.sent_us = now() - began_us_;
+    std::vector<dispatch::Pair> pairs;
+    for (const auto& h : (*head)->headers) pairs.emplace_back(h.name, h.value);
+    const dispatch::Reply reply{result.status, pairs, {}};
+    if (result.status < 200 || result.status >= 300) co_return co_await read_error(request, exchange, reply);
+    const auto framing = plan.framing ? plan.framing : static_cast<std::int32_t>(wire::framing_of((*head)->headers.get("content-type")));
+    co_return co_await read_reply(request, exchange, reply, framing, sink, result, more);
+}
+
+wire::Task<Fault> Attempt::read_reply(const AttemptRequest& request, dispatch::ProviderExchange& exchange, const dispatch::Reply& reply,
+                                      std::int32_t framing, AnswerSink& sink, AttemptResult& result, bool& more)
+{
+    const bool whole_wanted = !request.request.stream;
+    wire::Cutter cutter(static_cast<wire::Framing>(framing), framing == static_cast<std::int32_t>(wire::Framing::Whole) ? 64u * 1024 * 1024 : 16u * 1024 * 1024);
+    sink.reading(&cutter);
+    const auto first_token_us = began_us_ + request.endpoint->timeouts.first_token_ms * 1000;
+    if (!whole_wanted) call_->set_read_deadline(first_token_us);
+    for (bool open = true; open;) {
+        auto bytes = co_await read();
+        if (!bytes) {
+            auto fault = std::move(bytes).fault();
+            // a server that says goodbye and then just drops the connection has still answered
+            if (fault.kind == FaultKind::Broken && sink.complete() && !whole_wanted) break;
+            if (fault.kind == FaultKind::Broken) fault = {.kind = FaultKind::Truncated, .message = "The upstream's connection broke in the middle of the answer."};
+            co_return fault;
+        }
+        open = !bytes->empty();
+        if (open)
+            cutter.feed(*bytes);
+        else
+            cutter.close();
+        wire::Piece piece;
+        while (true) {
+            auto next = cutter.next(piece);
+            if (!next) co_return std::move(next).fault();
+            if (!*next) break;
+            const auto status = exchange.frame(facts(request), reply, {framing, piece.event, piece.data, piece.raw}, sink);
+            if (auto fault = verdict(status, sink); fault.kind != FaultKind::None) {
+                co_await sink.flush();
+                co_return fault;
+            }
+        }
+        if (result.ttft_us < 0) {
+            note_content(sink, result);
+            if (result.ttft_us >= 0) call_->set_read_deadline(0);
+        }
+        if (!co_await sink.flush()) co_return cancelled();
+    }
+    if (!cutter.tail().empty()) sink.tail(cutter.tail());
+    auto ended = exchange.end(facts(request), sink);
+    if (const auto* found = sink.fault()) co_return *found;
+    if (!ended) co_return std::move(ended).fault();
+    more = *ended;
+    note_content(sink, result);
+    if (!co_await sink.flush()) co_return cancelled();
+    sink.reading(nullptr);
+    co_return Fault{};
+}
+
+wire::Task<Fault> Attempt::read_error(const AttemptRequest& request, dispatch::ProviderExchange& exchange, dispatch::Reply reply)
+{
+    std::string body;
+    while (body.size() < largest_error_body) {
+        auto bytes = co_await read();
+        if (!bytes || bytes->empty()) break; // a cut error is still an error
+        body.append(bytes->substr(0, largest_error_body - body.size()));
+    }
+    if (aborted_) co_return cancelled();
+    reply.body = body;
+    Fault guess = request.guess ? request.guess(reply.status, body) : Fault{.kind = FaultKind::BadReply};
+    Fault said = exchange.classify(facts(request), reply);
+    Fault fault = said.kind == FaultKind::None ? std::move(guess) : std::move(said);
+    if (fault.message.empty()) fault.message = guess.message;
+    fault.upstream_status = reply.status;
+    if (fault.retry_after_us < 0) fault.retry_after_us = retry_after_us(reply.headers, clock_.unix_us());
+    co_return fault;
+}
+
+} // namespace upstream

@@ -1,0 +1,84 @@
+// One attempt at one request: what the provider says is sent, what comes back is cut and handed in.
+#pragma once
+
+#include "core/clock.h"
+#include "upstream/answer_sink.h"
+#include "upstream/endpoint.h"
+#include "wire/client.h"
+#include "wire/loop.h"
+
+#include <memory>
+
+namespace upstream {
+
+/// Reads a fault out of an error body nobody else understood; dialect::fault_of_error_body.
+using GuessFault = core::Fault (*)(int status, std::string_view body);
+
+struct AttemptRequest {
+    const Endpoint* endpoint = nullptr;
+    const Account* account = nullptr;
+    dispatch::ProviderRequest request;
+    dispatch::CallFacts facts;
+    std::int64_t deadline_us = 0;           ///< loop clock: the latest end
+    GuessFault guess = nullptr;
+};
+
+struct AttemptResult {
+    core::Fault fault;                      ///< kind None: it went well
+    int status = 0;                         ///< the upstream's, 0: none
+    std::int64_t ttft_us = -1;              ///< from the start of the attempt to the first content
+    std::int64_t sent_us = -1;              ///< from the start to the upstream's first byte
+};
+
+/// On one loop. abort() may be called from another coroutine while run() is suspended.
+class Attempt {
+public:
+    Attempt(wire::ClientPool& pool, const core::Clock& clock) : pool_(pool), clock_(clock) {}
+    Attempt(const Attempt&) = delete;
+    Attempt& operator=(const Attempt&) = delete;
+
+    /// `sink` and everything that `request` borrows must outlive it. Fault kinds: what provider, wire and guess say, Slow for no first
+    /// token in time, Truncated for an answer without an end, Cancelled after abort() or when the sink says that the client is gone.
+    wire::Task<AttemptResult> run(const AttemptRequest& request, AnswerSink& sink);
+    void abort() noexcept;
+    /// Time spent waiting for upstreams (and naps between rounds), of all runs so far: the rest is our own.
+    [[nodiscard]] std::int64_t waited_us() const noexcept { return waited_us_ + (waiting_since_us_ ? clock_.steady_us() - waiting_since_us_ : 0); }
+
+private:
+    /// Counts as waiting as long as it lives.
+    class Waiting {
+    public:
+        explicit Waiting(Attempt& attempt) : attempt_(attempt) { attempt_.waiting_since_us_ = attempt_.clock_.steady_us(); }
+        ~Waiting()
+        {
+            attempt_.waited_us_ += attempt_.clock_.steady_us() - attempt_.waiting_since_us_;
+            attempt_.waiting_since_us_ = 0;
+        }
+        Waiting(const Waiting&) = delete;
+        Waiting& operator=(const Waiting&) = delete;
+
+    private:
+        Attempt& attempt_;
+    };
+    wire::Task<core::Result<const wire::ReplyHead*>> send(const wire::ClientRequest& request);
+    wire::Task<core::Result<std::string_view>> read();
+    wire::Task<core::Fault> generate(const AttemptRequest& request, AnswerSink& sink, AttemptResult& result);
+    wire::Task<core::Fault> call_out(const AttemptRequest& request, AnswerSink& sink, AttemptResult& result);
+    wire::Task<core::Fault> one_round(const AttemptRequest& request, dispatch::ProviderExchange& exchange, dispatch::ProviderRequest rq,
+                                      AnswerSink& sink, AttemptResult& result, bool& more);
+    wire::Task<core::Fault> read_reply(const AttemptRequest& request, dispatch::ProviderExchange& exchange, const dispatch::Reply& reply,
+                                       std::int32_t framing, AnswerSink& sink, AttemptResult& result, bool& more);
+    wire::Task<core::Fault> read_error(const AttemptRequest& request, dispatch::ProviderExchange& exchange, dispatch::Reply reply);
+    wire::Task<bool> wait(std::int64_t us); ///< false: aborted meanwhile
+    dispatch::CallFacts facts(const AttemptRequest& request) const;
+    void note_content(const AnswerSink& sink, AttemptResult& result) const;
+    std::int64_t now() const noexcept { return wire::Loop::current()->now_us(); }
+
+    wire::ClientPool& pool_;
+    const core::Clock& clock_;
+    std::unique_ptr<wire::ClientCall> call_;
+    std::int64_t began_us_ = 0, waited_us_ = 0, waiting_since_us_ = 0;
+    bool aborted_ = false;
+};
+
+} // namespace upstream

@@ -1,0 +1,45 @@
+// A configured provider, ready to be called: its plugin instance, its accounts, where it is.
+#pragma once
+
+#include "config/config.h"
+#include "dispatch/provider.h"
+#include "ledger/health.h"
+#include "wire/client.h"
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace upstream {
+
+struct Account {
+    std::string name, key;
+    std::shared_ptr<ledger::Health> health;
+};
+
+/// Where requests go: an origin and what comes before every path.
+struct Place {
+    wire::Origin origin;
+    std::string prefix;
+};
+
+/// Immutable; belongs to a generation of the configuration.
+struct Endpoint {
+    std::string name;
+    std::shared_ptr<const dispatch::Provider> provider;
+    std::vector<Account> accounts;          ///< at least one
+    std::string base_url;                   ///< empty for a generator
+    Place place;                            ///< of base_url
+    std::vector<std::pair<std::string, std::string>> extra_headers;
+    wire::ProxyEnvironment proxies;
+    std::string ca_file, proxy;             ///< proxy: overrides `proxies`, "none" switches it off
+    bool tls_insecure = false, drain_on_disconnect = false;
+    config::Timeouts timeouts;
+    config::CircuitBreaker breaker;
+
+    /// The place of a base URL that a plugin named in its manifest. Fails with BadRequest for a URL that is none.
+    [[nodiscard]] core::Result<Place> place_of(const std::string& base) const;
+};
+
+} // namespace upstream

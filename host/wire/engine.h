@@ -1,0 +1,86 @@
+// The engine of a loop. Only wire/*.cpp include this: Boost.Asio ends here.
+#pragma once
+
+#include "wire/alarm.h"
+#include "wire/loop.h"
+
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/io_context.hpp>
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+namespace wire {
+
+/// The steady clock itself.
+std::int64_t steady_us() noexcept;
+
+/// Threads for what blocks. add() and the destructor may be called from any thread.
+class Blocking {
+public:
+    explicit Blocking(unsigned threads);
+    ~Blocking() { stop(); }
+    void start();
+    void stop() noexcept; ///< waits for what runs; what is queued is dropped
+    bool add(std::function<void()> work); ///< false: full
+
+private:
+    void run();
+    static constexpr std::size_t longest_queue = 4096;
+    const unsigned count_;
+    std::mutex mutex_;
+    std::condition_variable wake_;
+    std::deque<std::function<void()>> queue_;
+    std::vector<std::thread> threads_;
+    bool stopping_ = false;
+};
+
+/// A coroutine that nobody awaits; its loop destroys it if it is unfinished when the loop ends.
+struct Detached {
+    struct promise_type {
+        promise_type(Loop::Core& core, Task<void>& task) noexcept;
+        ~promise_type();
+        Detached get_return_object() noexcept { return {}; }
+        std::suspend_never initial_suspend() noexcept { return {}; }
+        std::suspend_never final_suspend() noexcept { return {}; }
+        void return_void() noexcept {}
+        void unhandled_exception() noexcept { std::terminate(); }
+        promise_type *previous = nullptr, *next = nullptr;
+        Loop::Core& core;
+    };
+};
+
+struct Loop::Core {
+    explicit Core(Loop& l) : loop(l), wheel(steady_us()), work(io.get_executor()) {}
+
+    void run(const std::atomic<bool>& stopping);
+    std::int64_t now() noexcept { return now_ ? now_ : (now_ = steady_us()); }
+
+    Loop& loop;
+    Wheel wheel; // before io: what io still holds when it goes has alarms
+    std::atomic<std::int64_t> lag{0};
+    Blocking* blocking = nullptr;
+    Detached::promise_type* detached = nullptr;
+    std::shared_ptr<void> names;    ///< what resolve.cpp keeps of the resolver's answers
+    std::shared_ptr<void> trusted;  ///< what tls.cpp keeps of certificate stores
+    std::vector<std::unique_ptr<char[]>> buffers; ///< free blocks of buffer_size
+    static constexpr std::size_t buffer_size = 16 * 1024, most_buffers = 256;
+    boost::asio::io_context io{1};
+    boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work;
+
+    std::unique_ptr<char[]> take_buffer();
+    void give_buffer(std::unique_ptr<char[]> buffer) noexcept;
+
+private:
+    void turn(const std::atomic<bool>& stopping);
+    std::int64_t now_ = 0; ///< 0: not read since the last wake-up
+};
+
+} // namespace wire

@@ -1,0 +1,264 @@
+// Sockets: try first, wait only when the kernel has nothing, and never ask twice.
+#include "wire/stream.h"
+
+#include <boost/asio/post.hpp>
+#include <boost/asio/socket_base.hpp>
+
+#include <array>
+#include <cerrno>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+namespace wire {
+
+namespace asio = boost::asio;
+
+namespace {
+
+IoError error_of(int code) noexcept
+{
+    switch (code) {
+    case ECONNRESET:
+    case EPIPE:
+    case ETIMEDOUT:
+    case ENOTCONN: return IoError::Reset;
+    case EBADF: return IoError::Closed;
+    default: return IoError::Other;
+    }
+}
+
+} // namespace
+
+Stream::Stream(Loop::Core& core, int family, int descriptor)
+    : core_(core), socket_(core.io.get_executor(), asio::generic::stream_protocol(family, 0), descriptor),
+      alarm_(core.wheel, &Stream::ring, this)
+{
+    boost::system::error_code ignored;
+    socket_.native_non_blocking(true, ignored);
+}
+
+IoResult Stream::receive(std::span<char> into) noexcept
+{
+    if (!open_) return {0, IoError::Closed};
+    if (!may_read_ || into.empty()) return {};
+    for (;;) {
+        const auto n = ::recv(socket_.native_handle(), into.data(), into.size(), 0);
+        if (n > 0) {
+            // Less than was asked for: it is empty now. What comes later, an end included, is an event of its own.
+            may_read_ = static_cast<std::size_t>(n) == into.size();
+            return {static_cast<std::size_t>(n), IoError::None};
+        }
+        if (n == 0) return {0, IoError::Eof};
+        if (errno == EINTR) continue;
+        if (errno != EAGAIN && errno != EWOULDBLOCK) return {0, error_of(errno)};
+        may_read_ = false;
+        return {};
+    }
+}
+
+IoResult Stream::send(std::span<const std::string_view> pieces) noexcept
+{
+    if (!open_) return {0, IoError::Closed};
+    constexpr std::size_t most = 64;
+    std::size_t sent = 0;
+    while (!pieces.empty()) {
+        std::array<iovec, most> vector;
+        std::size_t count = 0, bytes = 0;
+        for (; count < pieces.size() && count < most; ++count) {
+            vector[count] = {const_cast<char*>(pieces[count].data()), pieces[count].size()};
+            bytes += pieces[count].size();
+        }
+        msghdr message{};
+        message.msg_iov = vector.data();
+        message.msg_iovlen = count;
+        const auto n = ::sendmsg(socket_.native_handle(), &message, MSG_NOSIGNAL);
+        if (n < 0) {
+            if (errno == EINTR) continue;
+            if (errno == EAGAIN || errno == EWOULDBLOCK) return {sent, IoError::None};
+            return {sent, error_of(errno)};
+        }
+        sent += static_cast<std::size_t>(n);
+        if (static_cast<std::size_t>(n) < bytes) return {sent, IoError::None};
+        pieces = pieces.subspan(count);
+    }
+    return {sent, IoError::None};
+}
+
+bool Stream::has_unread() const noexcept
+{
+    if (!open_) return true;
+    char byte;
+    const auto n = ::recv(const_cast<Socket&>(socket_).native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    return n >= 0 || (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
+}
+
+void Stream::wait_read(Wake wake)
+{
+    reader_ = wake;
+    if (!open_) return close(false); // tells it
+    schedule();
+    if (read_armed_) return;
+    read_armed_ = true;
+    socket_.async_wait(asio::socket_base::wait_read, [self = Ref<Stream>(this)](const boost::system::error_code&) {
+        self->core_.now();
+        self->read_armed_ = false;
+        self->read_ready();
+    });
+}
+
+void Stream::wait_write(Wake wake)
+{
+    writer_ = wake;
+    if (!open_) return close(false);
+    schedule();
+    if (write_armed_) return;
+    write_armed_ = true;
+    socket_.async_wait(asio::socket_base::wait_write, [self = Ref<Stream>(this)](const boost::system::error_code&) {
+        self->core_.now();
+        self->write_armed_ = false;
+        self->write_ready();
+    });
+}
+
+void Stream::wait_hangup(Wake wake)
+{
+    hangup_ = wake;
+    if (!open_ || hangup_armed_) return;
+    hangup_armed_ = true;
+    socket_.async_wait(asio::socket_base::wait_error, [self = Ref<Stream>(this)](const boost::system::error_code& error) {
+        self->core_.now();
+        self->hangup_armed_ = false;
+        const auto waiter = std::exchange(self->hangup_, {});
+        if (!error && waiter.run) waiter.run(waiter.who, IoError::None);
+    });
+}
+
+void Stream::read_ready() noexcept
+{
+    may_read_ = true;
+    const auto reader = std::exchange(reader_, {});
+    if (reader.run) reader.run(reader.who, open_ ? IoError::None : IoError::Closed);
+}
+
+void Stream::write_ready() noexcept
+{
+    const auto writer = std::exchange(writer_, {});
+    if (writer.run) writer.run(writer.who, open_ ? IoError::None : IoError::Closed);
+}
+
+void Stream::set_read_deadline(std::int64_t at) noexcept
+{
+    read_deadline_ = at;
+    if (reader_.run) schedule();
+}
+
+void Stream::set_write_deadline(std::int64_t at) noexcept
+{
+    write_deadline_ = at;
+    if (writer_.run) schedule();
+}
+
+void Stream::schedule() noexcept
+{
+    auto at = reader_.run ? read_deadline_ : 0;
+    if (writer_.run && write_deadline_ && (!at || write_deadline_ < at)) at = write_deadline_;
+    alarm_.set(at);
+}
+
+void Stream::on_alarm()
+{
+    const Ref<Stream> keep(this);
+    const auto now = core_.now();
+    Wake late_reader, late_writer;
+    if (reader_.run && read_deadline_ && read_deadline_ <= now) late_reader = std::exchange(reader_, {});
+    if (writer_.run && write_deadline_ && write_deadline_ <= now) late_writer = std::exchange(writer_, {});
+    schedule();
+    if (late_reader.run) {
+        // Resuming the reader may end the writer, whose place is then empty.
+        if (late_writer.run) writer_ = late_writer;
+        late_reader.run(late_reader.who, IoError::Timeout);
+        if (!late_writer.run) return;
+        late_writer = std::exchange(writer_, {});
+    }
+    if (late_writer.run) late_writer.run(late_writer.who, IoError::Timeout);
+}
+
+void Stream::close(bool reset) noexcept
+{
+    if (open_) {
+        open_ = false;
+        alarm_.set(0);
+        boost::system::error_code ignored;
+        if (reset) socket_.set_option(asio::socket_base::linger(true, 0), ignored);
+        socket_.close(ignored);
+    }
+    // Waiters hear of it in a turn of their own: whoever closes must not find himself resumed or destroyed by it.
+    if (close_posted_ || !(reader_.run || writer_.run)) return;
+    close_posted_ = true;
+    asio::post(core_.io, [self = Ref<Stream>(this)] {
+        self->core_.now();
+        self->close_posted_ = false;
+        self->read_ready();
+        self->write_ready();
+    });
+}
+
+void Stream::shutdown_send() noexcept
+{
+    boost::system::error_code ignored;
+    if (open_) socket_.shutdown(asio::socket_base::shutdown_send, ignored);
+}
+
+int Stream::connect_error() noexcept
+{
+    int error = 0;
+    socklen_t size = sizeof error;
+    return ::getsockopt(socket_.native_handle(), SOL_SOCKET, SO_ERROR, &error, &size) == 0 ? error : errno;
+}
+
+// --- what all transports share
+
+std::span<const std::string_view> rest_of(std::span<const std::string_view> pieces, std::size_t skip,
+                                          std::vector<std::string_view>& storage)
+{
+    while (!pieces.empty() && skip >= pieces.front().size()) {
+        skip -= pieces.front().size();
+        pieces = pieces.subspan(1);
+    }
+    if (skip == 0) return pieces;
+    storage.assign(pieces.begin(), pieces.end());
+    storage.front().remove_prefix(skip);
+    return storage;
+}
+
+Task<IoResult> Channel::read_some(std::span<char> into)
+{
+    const auto stream = stream_; // this may be destroyed while we wait; the stream says so
+    for (;;) {
+        const auto got = try_read(into);
+        if (got.bytes || !got) co_return got;
+        Stream::Readable readable(*stream);
+        const auto why = co_await readable;
+        if (why != IoError::None) co_return IoResult{0, why};
+    }
+}
+
+Task<IoResult> Channel::write_all(std::span<const std::string_view> pieces)
+{
+    std::size_t total = 0;
+    for (const auto& piece : pieces) total += piece.size();
+    const auto stream = stream_;
+    std::vector<std::string_view> storage;
+    std::size_t sent = 0;
+    for (;;) {
+        const auto took = sent == 0 ? try_write(pieces) : try_write(rest_of(pieces, sent, storage));
+        sent += took.bytes;
+        if (!took || sent == total) co_return IoResult{sent, took.error};
+        if (stall_us_) stream->set_write_deadline(stream->now() + stall_us_);
+        Stream::Writable writable(*stream);
+        const auto why = co_await writable;
+        if (why != IoError::None) co_return IoResult{sent, why};
+    }
+}
+
+} // namespace wire

@@ -1,0 +1,240 @@
+// plugins/<name>/wire/*.json of providers against the built plugins: a request in, what is sent out; a reply in, cut again at every
+// byte, events out.
+#include "plugin_file.h"
+
+#include <catch2/catch.hpp>
+
+#include <functional>
+#include <map>
+
+using abi::json;
+
+namespace {
+
+const std::map<std::string, std::int32_t> ops = {{"chat", PORTOLAN_OP_CHAT}, {"completions", PORTOLAN_OP_COMPLETIONS},
+    {"embeddings", PORTOLAN_OP_EMBEDDINGS}, {"moderations", PORTOLAN_OP_MODERATIONS}, {"rerank", PORTOLAN_OP_RERANK},
+    {"image_generate", PORTOLAN_OP_IMAGE_GENERATE}, {"speech", PORTOLAN_OP_SPEECH}, {"transcribe", PORTOLAN_OP_TRANSCRIBE},
+    {"responses", PORTOLAN_OP_RESPONSES}, {"models", PORTOLAN_OP_MODELS}, {"health", PORTOLAN_OP_HEALTH},
+    {"count_tokens", PORTOLAN_OP_COUNT_TOKENS}};
+const std::map<std::string, std::int32_t> dialects = {{"openai", PORTOLAN_DIALECT_OPENAI}, {"responses", PORTOLAN_DIALECT_RESPONSES},
+    {"anthropic", PORTOLAN_DIALECT_ANTHROPIC}};
+const std::map<std::string, std::int32_t> framings = {
+    {"whole", PORTOLAN_FRAME_WHOLE}, {"sse", PORTOLAN_FRAME_SSE}, {"raw", PORTOLAN_FRAME_RAW}};
+
+/// A text of the case file: a string, lines, or anything else as JSON.
+std::string text_in(const json& j)
+{
+    if (j.is_string()) return j.get<std::string>();
+    if (!j.is_array()) return j.dump();
+    std::string all;
+    for (const auto& line : j) all += line.get<std::string>() + "\n";
+    return all;
+}
+
+struct Piece {
+    std::string event, data, raw;
+};
+
+/// Server-sent events with lines that end in \n, fed piece by piece. The host has a real one; this is enough to call a plugin.
+class Cutter {
+public:
+    using OnPiece = std::function<void(const Piece&)>;
+    explicit Cutter(OnPiece out) : out_(std::move(out)) {}
+    void feed(std::string_view bytes)
+    {
+        buffer_ += bytes;
+        for (std::size_t end; (end = buffer_.find('\n')) != buffer_.npos;) {
+            const auto line = buffer_.substr(0, end);
+            now_.raw += buffer_.substr(0, end + 1);
+            buffer_.erase(0, end + 1);
+            if (line.starts_with("data:")) now_.data += (std::exchange(has_data_, true) ? "\n" : "") + after(line, 5);
+            if (line.starts_with("event:")) now_.event = after(line, 6);
+            if (!line.empty() || !has_data_) continue;
+            out_(now_);
+            now_ = {};
+            has_data_ = false;
+        }
+    }
+
+private:
+    static std::string after(const std::string& line, std::size_t skip)
+    {
+        return line.substr(skip + (line.size() > skip && line[skip] == ' '));
+    }
+    OnPiece out_;
+    std::string buffer_;
+    Piece now_;
+    bool has_data_ = false;
+};
+
+/// One request of a case and the bytes it borrows.
+class Asked {
+public:
+    explicit Asked(const json& c) : model_(c.value("model", "m-1")), body_(c.contains("json") ? text_in(c.at("json")) : "")
+    {
+        for (const auto& p : c.value("parts", json::array())) names_.push_back(p.get<std::string>());
+        for (const auto& name : names_) {
+            portolan_part part{};
+            part.struct_size = sizeof part;
+            part.field = abi::str(name);
+            parts_.push_back(part);
+        }
+        for (const auto& p : parts_) part_pointers_.push_back(&p);
+        request_.struct_size = sizeof request_;
+        request_.op = ops.at(c.value("op", "chat"));
+        request_.dialect = dialects.at(c.value("dialect", "openai"));
+        const auto flag = [&](const char* name, std::uint32_t bit) { request_.flags |= c.value(name, false) ? bit : 0; };
+        flag("stream", PORTOLAN_REQ_STREAM), flag("native", PORTOLAN_REQ_NATIVE);
+        flag("text_wanted", PORTOLAN_REQ_TEXT), flag("usage_wanted", PORTOLAN_REQ_USAGE);
+        request_.choices = 1;
+        request_.model = abi::str(model_);
+        request_.json = abi::str(body_);
+        request_.parts = part_pointers_.data();
+        request_.part_count = part_pointers_.size();
+        request_.est_input_tokens = request_.est_output_tokens = request_.max_output_tokens = -1;
+    }
+    const portolan_request& raw() const { return request_; }
+
+private:
+    std::string model_, body_;
+    std::vector<std::string> names_;
+    std::vector<portolan_part> parts_;
+    std::vector<const portolan_part*> part_pointers_;
+    portolan_request request_{};
+};
+
+/// An open exchange, closed at the end as the contract asks.
+class Exchange {
+public:
+    Exchange(const abi::Instance& provider, const Asked& asked)
+        : table_(provider.table<portolan_provider>(PORTOLAN_PROVIDER)), asked_(asked)
+    {
+        const auto call = abi::call_for(said, 1);
+        status = table_.open(provider.self(), &call, &asked.raw(), &self_);
+    }
+    ~Exchange()
+    {
+        if (self_) table_.close(self_);
+    }
+    Exchange(const Exchange&) = delete;
+    Exchange& operator=(const Exchange&) = delete;
+
+    json request()
+    {
+        said.http = json::object();
+        const auto call = abi::call_for(said, 1);
+        status = table_.request(self_, &call, &asked_.raw(), &abi::http_table());
+        return said.http;
+    }
+    void reply(const json& r, std::size_t cut)
+    {
+        const auto body = text_in(r.at("body"));
+        const auto kind = framings.at(r.value("kind", "sse"));
+        const std::string type = r.value("content_type", "");
+        const portolan_pair header{{"content-type", 12}, abi::str(type)};
+        const portolan_reply head{sizeof head, 200, &header, 1, {}};
+        const auto hand_over = [&](const Piece& p) {
+            if (status < 0) return;
+            const auto call = abi::call_for(said, 1);
+            const portolan_frame frame{sizeof frame, kind, &head, abi::str(p.event), abi::str(p.data), abi::str(p.raw)};
+            status = table_.frame(self_, &call, &frame, &abi::events_table());
+        };
+        if (kind == PORTOLAN_FRAME_SSE) {
+            Cutter cutter(hand_over);
+            cutter.feed(std::string_view(body).substr(0, cut));
+            cutter.feed(std::string_view(body).substr(cut));
+        } else
+            hand_over({"", body, body});
+        if (status < 0) return;
+        const auto call = abi::call_for(said, 1);
+        status = table_.end(self_, &call, &abi::events_table());
+    }
+    void classify(int http_status, std::string_view body)
+    {
+        const auto call = abi::call_for(said, 1);
+        const portolan_reply head{sizeof head, http_status, nullptr, 0, abi::str(body)};
+        status = table_.classify(self_, &call, &head, &abi::events_table());
+    }
+    abi::Recorder said;
+    portolan_status status = PORTOLAN_OK;
+
+private:
+    const portolan_provider& table_;
+    const Asked& asked_;
+    void* self_ = nullptr;
+};
+
+/// Short forms in case files: {"chunk": "..."} for {"kind":"chunk","data":"..."}; data that is JSON is written as its text or lines.
+json long_form(const json& events)
+{
+    json out = json::array();
+    for (const auto& e : events) {
+        if (e.contains("kind")) {
+            out.push_back(e);
+            continue;
+        }
+        const auto& value = e.begin().value();
+        out.push_back({{"kind", e.begin().key()}, {"data", text_in(value)}});
+    }
+    return out;
+}
+
+void check_case(const json& c, const abi::PluginFile& file)
+{
+    const abi::Instance provider(file, c.at("component").get<std::string>(), c.value("config", json::object()));
+    const Asked asked(c.at("request"));
+    if (c.contains("sent")) {
+        Exchange x(provider, asked);
+        const auto sent = x.request();
+        INFO(x.said.failure);
+        CHECK(x.status >= 0);
+        CHECK(sent == c.at("sent"));
+    }
+    if (c.contains("refused")) { // a non-2xx reply, and how it is asked again
+        Exchange x(provider, asked);
+        x.request();
+        x.classify(c.at("refused").value("status", 400), text_in(c.at("refused").at("body")));
+        CHECK(x.said.events == long_form(c.at("events")));
+        if (c.contains("sent_again")) CHECK(x.request() == c.at("sent_again"));
+        return;
+    }
+    if (!c.contains("reply")) return;
+    const auto expected = long_form(c.at("events"));
+    const auto& reply = c.at("reply");
+    const auto size = reply.value("kind", "sse") == "sse" ? text_in(reply.at("body")).size() : 0;
+    for (std::size_t cut = 0; cut <= size; ++cut) {
+        Exchange x(provider, asked);
+        x.request();
+        x.said.refuse_after = c.value("refuse_after", x.said.refuse_after);
+        x.reply(reply, cut);
+        INFO("cut at " << cut << ", " << x.said.failure);
+        REQUIRE(x.said.events == expected);
+        REQUIRE(x.status == c.value("status", PORTOLAN_OK));
+    }
+}
+
+} // namespace
+
+TEST_CASE("every provider translates its wire cases as written, however the reply is cut")
+{
+    int cases = 0;
+    for (const auto& path : abi::case_files("plugins", "wire")) {
+        const abi::PluginFile file(abi::plugins_folder() / (path.parent_path().parent_path().filename().string() + ".so"));
+        for (const auto& c : abi::read_json(path)) {
+            const auto component = c.value("component", "");
+            if (!c.contains("request")) continue; // of another kind of plugin, or of another form
+            if (file.manifest().at("components").at(component).at("kind") != PORTOLAN_PROVIDER) continue;
+            INFO(path.string() << ": " << c.at("what"));
+            check_case(c, file);
+            ++cases;
+        }
+    }
+    CHECK(cases >= 15);
+}
+
+TEST_CASE("an OpenAI-compatible provider refuses a path that does not begin with a slash")
+{
+    const abi::PluginFile file(abi::plugins_folder() / "openai_compatible.so");
+    const json config{{"base_url", "http://127.0.0.1:1"}, {"paths", {{"chat", "@elsewhere/chat"}}}};
+    CHECK_THROWS_WITH(abi::Instance(file, "openai-compatible", config), "paths.chat must begin with /");
+}

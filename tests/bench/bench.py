@@ -1,0 +1,272 @@
+"""Measures Portolan and nginx in front of the same mock upstream and writes build/bench/{results.json,results.md}. Called by run.sh."""
+
+import argparse
+import json
+import os
+import pathlib
+import re
+import shutil
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+PROXY_CORE, LOAD_CORE = "0", "1"
+
+
+def pinned(core, command, **more):
+    if os.cpu_count() < 2:
+        return subprocess.Popen(command, **more)
+    return subprocess.Popen(["taskset", "-c", core, *command], **more)
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def wait_port(port, seconds=20):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        with socket.socket() as s:
+            s.settimeout(0.2)
+            if s.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.02)
+    raise SystemExit(f"bench: nothing listens on {port}")
+
+
+def family(pid):
+    """A process and its children."""
+    out = [pid]
+    for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
+        for child in (task / "children").read_text().split():
+            out += family(int(child))
+    return out
+
+
+def cpu_us(pid):
+    """CPU time that a process, its threads and its children used, from the scheduler (nanoseconds, not ticks)."""
+    total = 0
+    for p in family(pid):
+        for task in pathlib.Path(f"/proc/{p}/task").iterdir():
+            total += int((task / "schedstat").read_text().split()[0])
+    return total / 1000
+
+
+def rss_mib(pid):
+    total = 0
+    for p in family(pid):
+        total += int(re.search(r"VmRSS:\s+(\d+)", pathlib.Path(f"/proc/{p}/status").read_text()).group(1))
+    return total / 1024
+
+
+class Bench:
+    def __init__(self, args):
+        self.args = args
+        self.root = pathlib.Path(args.root)
+        self.bin = self.root / "build" / args.preset / "bin"
+        self.out = self.root / "build" / "bench"
+        self.out.mkdir(parents=True, exist_ok=True)
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="portolan-bench-"))
+        self.folder.chmod(0o755)
+        self.running = []
+        self.results = {}
+
+    def start(self, core, command, **more):
+        log = open(self.folder / f"{pathlib.Path(command[0]).name}-{len(self.running)}.log", "wb")
+        process = pinned(core, [str(c) for c in command], stdout=log, stderr=log, stdin=subprocess.DEVNULL, **more)
+        self.running.append(process)
+        return process
+
+    def stop(self, process):
+        if process.poll() is None:
+            process.terminate()
+            try:
+                process.wait(15)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        self.running.remove(process)
+
+    def mock(self, chunks, interval_us, content_bytes=12):
+        port = free_port()
+        process = self.start(LOAD_CORE, [self.bin / "mock_upstream", port, chunks, interval_us, content_bytes])
+        wait_port(port)
+        return port, process
+
+    def portolan(self, upstream):
+        port = free_port()
+        config = {"auth": {"mode": "off"}, "logging": {"level": "warn"},
+                  "server": {"listen": f"127.0.0.1:{port}", "loops": 1, "data_dir": str(self.folder / f"data-{port}"),
+                             "limits": {"connections_per_ip": 0, "requests_per_connection": 100000000, "idle_ms": 600000}},
+                  "providers": [{"name": "up", "type": "openai-compatible", "base_url": f"http://127.0.0.1:{upstream}/v1", "api_key": "k", "models": "any"}]}
+        path = self.folder / f"portolan-{port}.yaml"
+        path.write_text(json.dumps(config))
+        environment = {k: v for k, v in os.environ.items() if not k.upper().endswith(("_API_KEY", "_PROXY")) and k not in ("HOST", "PORT")}
+        process = self.start(PROXY_CORE, [self.bin / "portolan", "serve", "--config", path], env=environment, cwd=self.folder)
+        wait_port(port)
+        return port, process
+
+    def nginx(self, upstream):
+        port = free_port()
+        text = (self.root / "tests/bench/nginx.conf.in").read_text()
+        folder = self.folder / f"nginx-{port}"
+        folder.mkdir()
+        folder.chmod(0o777)
+        for name, value in (("FOLDER", folder), ("UPSTREAM", upstream), ("PORT", port)):
+            text = text.replace(f"@{name}@", str(value))
+        (folder / "nginx.conf").write_text(text)
+        binary = shutil.which("nginx") or "/usr/sbin/nginx"
+        process = self.start(PROXY_CORE, [binary, "-p", folder, "-c", folder / "nginx.conf", "-e", folder / "error.log"])
+        wait_port(port)
+        return port, process
+
+    def load(self, *command):
+        done = subprocess.run(["taskset", "-c", LOAD_CORE, str(self.bin / "sse_load"), *map(str, command)], capture_output=True, text=True,
+                              timeout=self.args.seconds + 60)
+        if done.returncode or done.stderr:
+            print(done.stderr, file=sys.stderr)
+        return json.loads(done.stdout)
+
+    def wrk(self, port, model):
+        script = self.folder / "post.lua"
+        body = json.dumps({"model": model, "messages": [{"role": "user", "content": "x" * 900}]})
+        script.write_text('wrk.method = "POST"\nwrk.headers["content-type"] = "application/json"\nwrk.body = [==[' + body + "]==]\n")
+        done = subprocess.run(["taskset", "-c", LOAD_CORE, "wrk", "-t1", "-c64", f"-d{self.args.seconds}s", "--latency", "-s", str(script),
+                               f"http://127.0.0.1:{port}/v1/chat/completions"], capture_output=True, text=True, timeout=self.args.seconds + 60)
+        count = int(re.search(r"(\d+) requests in", done.stdout).group(1))
+        bad = re.search(r"Non-2xx or 3xx responses: (\d+)", done.stdout)
+        p99 = re.search(r"99%\s+(\S+)", done.stdout)
+        return {"done": count, "errors": int(bad.group(1)) if bad else 0, "p99": p99.group(1) if p99 else ""}
+
+    def both(self, upstream):
+        """(name, port, process, model) of the two proxies, warmed up."""
+        port, process = self.portolan(upstream)
+        proxies = [("portolan", port, process, "up/m")]
+        port, process = self.nginx(upstream)
+        return proxies + [("nginx", port, process, "m")]
+
+    def compare(self, name, unit_of, run, upstream_settings):
+        """CPU per unit of work of both proxies, in turns, median of the rounds."""
+        upstream, mock = self.mock(*upstream_settings)
+        proxies = self.both(upstream)
+        seen = {p[0]: [] for p in proxies}
+        for round_number in range(self.args.rounds + 1):
+            for title, port, process, model in proxies:
+                before = cpu_us(process.pid)
+                result = run(port, model)
+                spent = cpu_us(process.pid) - before
+                units = unit_of(result)
+                if round_number:  # the first round warms up
+                    seen[title].append({"us": spent / max(units, 1), "per_s": units / self.args.seconds, **result})
+        row = {}
+        for title, runs in seen.items():
+            row[title] = {"cpu_us": statistics.median(r["us"] for r in runs), "per_s": statistics.median(r["per_s"] for r in runs),
+                          "errors": sum(r["errors"] for r in runs), "runs": runs}
+        row["ratio"] = row["portolan"]["cpu_us"] / row["nginx"]["cpu_us"]
+        self.results[name] = row
+        print(f"{name}: portolan {row['portolan']['cpu_us']:.2f} us, nginx {row['nginx']['cpu_us']:.2f} us, ratio {row['ratio']:.2f}, "
+              f"errors {row['portolan']['errors']}/{row['nginx']['errors']}", flush=True)
+        for _, _, process, _ in proxies:
+            self.stop(process)
+        self.stop(mock)
+
+    def first_token(self):
+        """First-token time at low load, direct and through each proxy, in turns."""
+        upstream, mock = self.mock(3, 1000)
+        proxies = [("direct", upstream, None, "m"), *self.both(upstream)]
+        seen = {p[0]: [] for p in proxies}
+        for round_number in range(self.args.rounds + 1):
+            for title, port, _, model in proxies:
+                result = self.load("stream", port, 4, max(2, self.args.seconds // 2), model)
+                if round_number:
+                    seen[title].append(result)
+        row = {t: {k: statistics.median(r[k] for r in runs) for k in ("p50_us", "p99_us")} for t, runs in seen.items()}
+        for title in ("portolan", "nginx"):
+            row[title]["added_p50_us"] = row[title]["p50_us"] - row["direct"]["p50_us"]
+        self.results["first token"] = row
+        print(f"first token p50: direct {row['direct']['p50_us']} us, portolan +{row['portolan']['added_p50_us']}, nginx +{row['nginx']['added_p50_us']}", flush=True)
+        for _, _, process, _ in proxies[1:]:
+            self.stop(process)
+        self.stop(mock)
+
+    def memory(self):
+        """Resident memory: idle, with 5,000 idle clients, with 1,000 live streams."""
+        upstream, mock = self.mock(100000, 200000)
+        row = {}
+        for make in (self.portolan, self.nginx):
+            port, process = make(upstream)
+            time.sleep(2)
+            found = {"idle_mib": rss_mib(process.pid)}
+            for title, command in (("idle_5000", ("idle", port, 5000, 8)), ("live_1000", ("stream", port, 1000, 8, "up/m"))):
+                holder = pinned(LOAD_CORE, [str(self.bin / "sse_load"), *map(str, command)], stdout=subprocess.PIPE, text=True)
+                time.sleep(6)
+                found[title + "_mib"] = rss_mib(process.pid)
+                result = json.loads(holder.communicate(timeout=60)[0])
+                found[title] = result
+                if title == "idle_5000" and result["done"] != 5000:
+                    print(f"bench: only {result['done']} of 5000 idle clients were served", file=sys.stderr)
+                time.sleep(1)
+            row[make.__name__] = found
+            self.stop(process)
+        self.results["memory"] = row
+        for title, found in row.items():
+            print(f"memory {title}: idle {found['idle_mib']:.1f} MiB, 5,000 idle clients {found['idle_5000_mib']:.1f} MiB "
+                  f"({found['idle_5000']['done']} served), 1,000 streams {found['live_1000_mib']:.1f} MiB ({found['live_1000']['chunks']} chunks)", flush=True)
+        self.stop(mock)
+
+    def table(self):
+        targets = {"1 KB request, 64 connections": 1.3, "400 KB body": 2.0, "SSE chunk": 1.2}
+        lines = ["| figure | Portolan | nginx | ratio | aim |", "|---|---|---|---|---|"]
+        for name, aim in targets.items():
+            if row := self.results.get(name):
+                lines.append(f"| {name}: CPU | {row['portolan']['cpu_us']:.1f} µs | {row['nginx']['cpu_us']:.1f} µs | {row['ratio']:.2f} | <= {aim} |")
+        if row := self.results.get("first token"):
+            lines.append(f"| added first-token p50 (direct {row['direct']['p50_us']:.0f} µs) | {row['portolan']['added_p50_us']:.0f} µs | "
+                         f"{row['nginx']['added_p50_us']:.0f} µs | | <= 100 µs |")
+        if row := self.results.get("memory"):
+            for key, title, aim in (("idle_mib", "resident, idle", 20), ("idle_5000_mib", "resident, 5,000 idle clients", 64), ("live_1000_mib", "resident, 1,000 live streams", 64)):
+                a, b = row["portolan"][key], row["nginx"][key]
+                lines.append(f"| {title} | {a:.1f} MiB | {b:.1f} MiB | {a / b:.2f} | <= {aim} MiB |")
+        return "\n".join(lines) + "\n"
+
+    def run(self):
+        chosen = self.args.only
+        scenarios = {
+            "small": lambda: self.compare("1 KB request, 64 connections", lambda r: r["done"], lambda p, m: self.wrk(p, m), (0, 0)),
+            "large": lambda: self.compare("400 KB body", lambda r: r["done"],
+                                          lambda p, m: self.load("post", p, 16, self.args.seconds, m, 400000), (0, 0)),
+            # 100 streams with a chunk every 10 ms: 10,000 chunks a second, each arriving alone.
+            "chunk": lambda: self.compare("SSE chunk", lambda r: r["chunks"], lambda p, m: self.load("stream", p, 100, self.args.seconds, m), (400, 10000)),
+            "first": self.first_token,
+            "memory": self.memory,
+        }
+        try:
+            for name, scenario in scenarios.items():
+                if not chosen or name in chosen:
+                    scenario()
+        finally:
+            for process in list(self.running):
+                self.stop(process)
+            shutil.rmtree(self.folder, ignore_errors=True)
+        (self.out / "results.json").write_text(json.dumps(self.results, indent=1))
+        (self.out / "results.md").write_text(self.table())
+        print("\n" + self.table())
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--root", required=True)
+    parser.add_argument("--preset", default="release", help="folder under build/")
+    parser.add_argument("--seconds", type=int, default=8, help="per measurement")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("only", nargs="*", help="small large chunk first memory; none: all")
+    Bench(parser.parse_args()).run()
+
+
+if __name__ == "__main__":
+    main()
