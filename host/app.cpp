@@ -107,7 +107,7 @@ bool App::load_first()
         std::cerr << "portolan: " << e.what() << '\n';
         return false;
     }
-    watch_ = std::make_unique<config::Watch>(c.files);
+    watch_ = std::make_unique<config::FileWatch>(c.files);
     std::string why;
     if (rebuild(loaded.config, why)) return true;
     core::log::stop();
@@ -152,7 +152,7 @@ void App::announce() const
     const std::string key = runtime->config->auth.mode == config::AuthMode::Required ? " -H 'authorization: Bearer YOUR_KEY'" : "";
     std::cout << "Try it:\n  curl -N " << url << "/v1/chat/completions" << key << " -H 'content-type: application/json' \\\n"
               << R"(    -d '{"model":"auto","stream":true,"messages":[{"role":"user","content":"Say hello to the harbour"}]}')" << std::endl;
-    core::log::event("started", "\"url\":" + core::quoted(url) + ",\"version\":" + core::quoted(services_.version) + ",\"loops\":" + std::to_string(loops_->size()));
+    core::log::event(core::log::Level::Info, "started", "\"url\":" + core::quoted(url) + ",\"version\":" + core::quoted(services_.version) + ",\"loops\":" + std::to_string(loops_->size()));
 }
 
 void App::wait_for_signals()
@@ -197,7 +197,7 @@ void App::drain()
 {
     services_.draining = true; // readyz says so from now on
     const auto config = current()->config;
-    core::log::event("draining", "\"streams\":" + std::to_string(services_.streams_active.load()));
+    core::log::event(core::log::Level::Info, "draining", "\"streams\":" + std::to_string(services_.streams_active.load()));
     const auto nap = [] { // a second signal ends the wait
         sigset_t wanted;
         sigemptyset(&wanted);
@@ -216,7 +216,7 @@ void App::drain()
     control_->stop(std::chrono::seconds(2));
     loops_->stop();
     server_.reset(), contexts_.clear(), loops_.reset();
-    core::log::event("stopped", "\"cut\":" + std::to_string(left));
+    core::log::event(core::log::Level::Info, "stopped", "\"cut\":" + std::to_string(left));
     core::log::stop();
 }
 
@@ -237,12 +237,12 @@ bool App::reload(std::string& why)
         }
         core::log::set_level(level_of(c.logging.level));
         for (const auto& w : c.warnings) core::log::warn(w);
-        watch_ = std::make_unique<config::Watch>(c.files);
-        core::log::event("reloaded", "\"generation\":" + std::to_string(generation_));
+        watch_ = std::make_unique<config::FileWatch>(c.files);
+        core::log::event(core::log::Level::Info, "reloaded", "\"generation\":" + std::to_string(generation_));
         discover();
         return true;
     }
-    core::log::event("reload_refused", "\"why\":" + core::quoted(why));
+    core::log::event(core::log::Level::Error, "reload_refused", "\"why\":" + core::quoted(why));
     return false;
 }
 

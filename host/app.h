@@ -53,7 +53,7 @@ private:
 
     Places places_;
     const core::Clock& clock_ = core::system_clock();
-    std::unique_ptr<config::Watch> watch_;
+    std::unique_ptr<config::FileWatch> watch_;
     std::unique_ptr<plugin::Registry> registry_;
     ledger::HealthBook health_;
     ledger::Metrics metrics_;

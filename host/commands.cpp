@@ -29,6 +29,8 @@ int complain(int code, const std::string& what)
     return code;
 }
 
+} // namespace
+
 std::string today()
 {
     const auto now = std::time(nullptr);
@@ -38,6 +40,8 @@ std::string today()
     std::strftime(text, sizeof text, "%Y-%m-%d", &utc);
     return text;
 }
+
+namespace {
 
 /// The runtime that serve would use, in a store of its own that is gone afterwards.
 class DryRun {

@@ -13,6 +13,9 @@ struct Command {
     bool json = false;
 };
 
+/// The present day, UTC: "YYYY-MM-DD".
+[[nodiscard]] std::string today();
+
 int check_config(const Command& command);
 int catalog(const Command& command);
 int plugins(const Command& command);

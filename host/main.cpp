@@ -88,11 +88,12 @@ private:
         }
         p.sources.file = option("config");
         p.sources.cwd = fs::current_path();
+        p.sources.today = today();
         std::error_code none;
         const fs::path bin = fs::read_symlink("/proc/self/exe", none).parent_path();
         const auto first = [&none](std::initializer_list<fs::path> folders, const char* sign) {
             for (const auto& f : folders)
-                if (fs::exists(f / sign, none)) return fs::weakly_canonical(f, none).string();
+                if (!f.empty() && fs::exists(f / sign, none)) return fs::weakly_canonical(f, none).string();
             return std::string();
         };
         const fs::path share = option("share");

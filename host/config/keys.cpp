@@ -117,6 +117,7 @@ void describe_routing(Visitor& v, Draft& d)
     static constexpr std::array<std::string_view, 2> unknown{"reject", "default_chain"};
     Routing& r = d.config.routing;
     v.begin("routing", "");
+    d.where_routing = v.where_of("model_aliases");
     v.choice("unknown_model", d.unknown_model, unknown, "default_chain: a model nobody knows is answered by route `auto`");
     v.texts("preferred_models", r.preferred_models, "if one of them can serve, only they are considered by routes");
     v.text_map("model_aliases", r.model_aliases, false, "another name → model id");
@@ -158,7 +159,7 @@ void describe_provider(Visitor& v, ProviderEntry& e)
     v.text("type", p.type, "a preset (`groq`, `ollama`, …) or a plugin's component (`openai-compatible`, `echo`)");
     v.flag("enabled", p.enabled, "false: as if it were not there");
     v.text("base_url", p.base_url, "where its API is");
-    e.base_url_given = v.given("base_url"), e.where_base_url = v.where_of("base_url");
+    e.where_base_url = v.where_of("base_url");
     v.secret("api_key", e.api_key, "the key itself; better `api_key_env` or `api_key_file`");
     v.text("api_key_env", e.api_key_env, "variable that holds it; default: the preset's");
     v.text("api_key_file", e.api_key_file, "file that holds it");
@@ -167,11 +168,11 @@ void describe_provider(Visitor& v, ProviderEntry& e)
         std::string(account_schema) + "}}}]}";
     v.raw("accounts", e.accounts, "`{policy, list}` or list", accounts, "several keys: `{policy: fill-first, list: [{name, api_key_env}, …]}`");
     v.raw("models", e.models, "word or list", models_schema, "`catalog` (what the catalogue has), `discover` (ask it), `any` (pass every name on), or a list of ids and `{id, …}`; see below");
-    e.models_given = v.given("models"), e.where_models = e.models.where;
+    e.where_models = e.models.where;
     v.text("model", e.model, "its only model, as it calls it");
     v.text("canonical_model", e.canonical_model, "what clients call `model`");
     v.texts("aliases", p.aliases, "with `model`: more names for it; without: more names for the provider in front of `/`");
-    e.where_aliases = v.where_of("aliases");
+    e.where_aliases = v.where_of("aliases"), e.aliases_given = v.given("aliases");
     v.texts("catalog_provider", e.catalog_provider, "whose models in the catalogue these are; default: the preset's");
     v.flag("allow_paid", e.allow_paid, "false: only models that cost nothing");
     v.integer("priority", p.priority, {0, 1'000'000}, "lower first; ties keep the order of the file");
@@ -245,6 +246,7 @@ void describe(Visitor& v, Draft& d, const Prefill& prefill)
     v.reserved("bodies", "log prompts and answers");
     v.end();
     v.begin("compat", "what is done for clients of other routers");
+    d.where_compat = v.where_of("headers");
     v.texts("headers", c.compat.headers, "families of extra response headers: `orca`, `llm-router`");
     v.flag("done_after_error", c.compat.done_after_error, "send `[DONE]` after an error in a stream");
     v.flag("orca_status", c.compat.orca_status, "422 for a model that is not known and for a context that is too long");

@@ -10,14 +10,16 @@ struct ProviderEntry {
     Provider provider;                     ///< the plain keys go straight in
     std::string api_key, api_key_env, api_key_file, model, canonical_model;
     std::vector<std::string> catalog_provider;
-    std::optional<std::int64_t> daily_nusd;
     double mock_failure_rate = 0;
     bool allow_paid = true;
     std::string settings = "{}";
     Raw accounts, models;
     Where where, where_base_url, where_models, where_aliases;
     std::string path;
-    bool mock_failure_rate_given = false, base_url_given = false, models_given = false, limits_given = false;
+    bool mock_failure_rate_given = false, aliases_given = false;
+    // Kept for the check of names, when provider was moved on:
+    std::string name;
+    std::vector<std::string> aliases, written_models;
 };
 
 struct KeyEntry { ///< one of auth.keys
@@ -45,14 +47,14 @@ struct Draft {
     Config config;
     std::string listen;
     Where where_listen;
-    bool host_given = false, port_given = false, mode_given = false, providers_given = false;
+    bool host_given = false, port_given = false, mode_given = false;
     std::string auth_mode = "required", static_key_env = "ROUTER_API_KEY", keys_file, unknown_model = "reject";
     std::vector<KeyEntry> keys;
     std::vector<ProviderEntry> providers;
     std::vector<RouteEntry> routes;
     std::vector<DropEntry> drops;
     std::string env_providers = "auto";
-    Where where_auth, where_server;
+    Where where_auth, where_server, where_routing, where_compat;
 };
 
 /// Gives an entry of providers its start values, by the type and name that it will have; called before its keys are read.

@@ -14,7 +14,7 @@ namespace {
 void price(Visitor& v, std::string_view name, std::int64_t& value, std::string_view doc)
 {
     double usd = value < 0 ? -1 : static_cast<double>(value) / 1e6;
-    v.number(name, usd, -1, 10'000, doc);
+    v.number(name, usd, 0, 1000, doc);
     value = usd < 0 ? -1 : std::llround(usd * 1e6);
 }
 
@@ -39,7 +39,7 @@ void describe_model(Visitor& v, ModelEntry& m)
     v.end();
     v.texts("offers", m.offers, "features it has, besides those of the catalogue");
     v.texts("lacks", m.lacks, "features it does not have");
-    v.number("quality", f.quality, -1, 1, "0 to 1, for policies that rank by it");
+    v.number("quality", f.quality, 0, 1, "0 to 1, for policies that rank by it");
     v.flag("free", f.free, "costs nothing, and may be chosen for that");
 }
 
@@ -67,7 +67,7 @@ public:
         if (node.kind == Node::Kind::Scalar) {
             if (node.text == "catalog" || node.text == "discover" || node.text == "any") return word(node.text, at);
             if (node.text.empty()) return wrong(at, "a model needs a name");
-            return add(known(node.text, node.text));
+            return single(node.text, node.text);
         }
         if (node.kind != Node::Kind::Map) return wrong(at, "a model is a name or a section with an id");
         const Node* id = node.find("id");
@@ -98,10 +98,15 @@ public:
         if (node.find("price")) entry.facts.tiers.clear();
         entry.facts.features = (entry.facts.features | offers) & ~lacks;
         entry.facts.features_known |= offers | lacks;
+        e_.written_models.push_back(entry.facts.id);
         add(std::move(entry.facts));
     }
 
-    void single(const std::string& id, const std::string& upstream) { add(known(id, upstream)); }
+    void single(const std::string& id, const std::string& upstream)
+    {
+        e_.written_models.push_back(id);
+        add(known(id, upstream));
+    }
 
     void only_free(const Where& at)
     {
@@ -156,7 +161,7 @@ private:
 };
 } // namespace
 
-void read_models(ProviderEntry& entry, Draft&, const ProviderSources& sources, const Preset* preset)
+void read_models(ProviderEntry& entry, const ProviderSources& sources, const Preset* preset)
 {
     Models models(entry, sources);
     if (!entry.model.empty()) {
@@ -171,13 +176,11 @@ void read_models(ProviderEntry& entry, Draft&, const ProviderSources& sources, c
             models.word(node->kind == Node::Kind::Scalar ? node->text : "", entry.where_models);
     } else if (preset) {
         models.word(preset->models, entry.where);
-    } else if (entry.provider.component == "echo") {
-        models.word("any", entry.where);
-    } else {
+    } else if (entry.provider.component != "echo") {
         models.word(entry.catalog_provider.empty() ? "discover" : "catalog", entry.where);
     }
     if (!entry.allow_paid) models.only_free(entry.where);
-    // Echo answers under every name it is given, and costs nothing.
+    // Echo costs nothing, under whatever names it was given.
     if (entry.provider.component == "echo") {
         if (entry.provider.models.empty()) models.single("echo", "echo");
         for (auto& model : entry.provider.models) {

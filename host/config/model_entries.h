@@ -6,7 +6,7 @@
 namespace config {
 
 /// Reads entry.models and entry.model into entry.provider.models, models_open and discover.
-void read_models(ProviderEntry& entry, Draft& draft, const ProviderSources& sources, const Preset* preset);
+void read_models(ProviderEntry& entry, const ProviderSources& sources, const Preset* preset);
 
 /// JSON Schema of one model in a list ("$defs/model"), and rows of its table for the documentation.
 [[nodiscard]] std::string model_schema();

@@ -1,5 +1,7 @@
 #include "config/problem.h"
 
+#include <algorithm>
+
 namespace config {
 
 std::string to_text(const Problem& problem)
@@ -13,6 +15,11 @@ std::string to_text(const Problem& problem)
     if (problem.warning) out += "warning: ";
     if (!problem.path.empty()) out += problem.path + ": ";
     return out += problem.message;
+}
+
+std::size_t error_count(const std::vector<Problem>& problems) noexcept
+{
+    return static_cast<std::size_t>(std::count_if(problems.begin(), problems.end(), [](const Problem& p) { return !p.warning; }));
 }
 
 std::string check_config(const std::vector<Problem>& problems)

@@ -1,6 +1,7 @@
 // A mistake in the configuration, and how it is shown.
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <vector>
 
@@ -16,6 +17,9 @@ struct Problem {
 
 /// "portolan.yaml:12:5: server.prot: unknown key; did you mean server.port?"
 [[nodiscard]] std::string to_text(const Problem& problem);
+
+/// How many of them are no warnings.
+[[nodiscard]] std::size_t error_count(const std::vector<Problem>& problems) noexcept;
 
 /// One line for each, errors first, warnings marked as such.
 [[nodiscard]] std::string check_config(const std::vector<Problem>& problems);

@@ -59,10 +59,10 @@ public:
         settings();
         names();
         const bool has_key = accounts();
-        read_models(e_, draft_, s_, preset_);
+        read_models(e_, s_, preset_);
+        e_.name = p_.name, e_.aliases = p_.aliases;
         if (!p_.enabled || p_.name.empty()) return;
-        if (has_key)
-            draft_.config.providers.push_back(std::move(p_));
+        if (has_key) draft_.config.providers.push_back(std::move(p_));
     }
 
 private:
@@ -109,9 +109,9 @@ private:
         if (e_.api_key.empty() && e_.api_key_env.empty() && e_.api_key_file.empty() && preset_) {
             if (const auto set = first_set(s_.keys.environment, preset_->key_env)) e_.api_key_env = set->first;
         }
-        const std::size_t before = s_.keys.problems.size();
+        const std::size_t before = error_count(s_.keys.problems);
         Secret key = read_key(e_.api_key, e_.api_key_env, e_.api_key_file, e_.where, e_.path + ".api_key", s_.keys, &missing);
-        if (s_.keys.problems.size() != before) return false;
+        if (error_count(s_.keys.problems) != before) return false;
         if (key.value.empty() && missing.empty() && preset_ && !preset_->key_env.empty() && !p_.local) missing = preset_->key_env.front();
         if (!missing.empty()) return left_out("no key (set " + missing + ")");
         p_.accounts = {{"default", std::move(key)}};
@@ -133,9 +133,11 @@ private:
             return false;
         }
         std::string missing;
-        const std::size_t before = s_.keys.problems.size();
+        const std::size_t before = error_count(s_.keys.problems);
         for (const auto& item : list->items) {
-            Reader reader(Node::map({{"accounts", item.line, item.column, one(item)}}), e_.where.file, {}, s_.keys.problems, nullptr);
+            const Node root = Node::map({{"accounts", item.line, item.column, one(item)}});
+            const std::size_t first = s_.keys.problems.size(), index = static_cast<std::size_t>(&item - list->items.data());
+            Reader reader(root, e_.where.file, {}, s_.keys.problems, nullptr);
             std::string name, key, key_env, key_file;
             reader.items("accounts", {}, [&] {
                 reader.text("name", name, {});
@@ -143,15 +145,17 @@ private:
                 reader.text("api_key_env", key_env, {});
                 reader.text("api_key_file", key_file, {});
             });
-            const std::string path = e_.path + ".accounts[" + std::to_string(&item - list->items.data()) + ']';
+            const std::string path = e_.path + ".accounts[" + std::to_string(index) + ']';
+            for (std::size_t i = first; i < s_.keys.problems.size(); ++i) // the reader counted from its own list of one
+                s_.keys.problems[i].path.replace(0, std::string_view("accounts[0]").size(), path);
             Secret secret = read_key(key, key_env, key_file, {e_.where.file, item.line, item.column}, path, s_.keys, &missing);
-            if (name.empty()) name = std::to_string(&item - list->items.data() + 1);
+            if (name.empty()) name = std::to_string(index + 1);
             for (const auto& other : p_.accounts)
                 if (other.name == name) s_.keys.problems.push_back({e_.where.file, item.line, item.column, path, "there is another account of this name"});
             if (!secret.value.empty()) p_.accounts.push_back({name, std::move(secret)});
         }
         if (!p_.accounts.empty()) return true;
-        if (s_.keys.problems.size() != before) return false;
+        if (error_count(s_.keys.problems) != before) return false;
         return left_out(missing.empty() ? "no accounts" : "no key (set " + missing + ")");
     }
 

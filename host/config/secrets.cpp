@@ -104,13 +104,13 @@ void collect_keys(Draft& draft, const KeySources& sources)
         };
         for (const auto& scope : entry.scopes)
             if (std::find(scopes.begin(), scopes.end(), scope) == scopes.end()) wrong("scopes must be of chat, read, admin");
-        const std::size_t before = sources.problems.size();
+        const std::size_t before = error_count(sources.problems);
         std::string missing;
         Secret key = read_key(entry.key, entry.key_env, entry.key_file, entry.where, entry.path, sources, &missing);
         ++number;
         if (!missing.empty())
             wrong("the environment variable " + missing + " is not set");
-        else if (key.value.empty() && sources.problems.size() == before)
+        else if (key.value.empty() && error_count(sources.problems) == before)
             wrong("needs key_env, key_file or key");
         if (key.value.empty()) continue;
         add(auth, {entry.name.empty() ? "key-" + std::to_string(number) : entry.name, std::move(key), entry.scopes}, entry.where, entry.path, sources.problems);
@@ -141,9 +141,9 @@ void collect_keys(Draft& draft, const KeySources& sources)
 void settle_auth(Draft& draft, bool has_file, const KeySources& sources)
 {
     Config& c = draft.config;
-    const std::size_t before = sources.problems.size();
+    const std::size_t before = error_count(sources.problems);
     collect_keys(draft, sources);
-    const bool broken_key = sources.problems.size() != before;
+    const bool broken_key = error_count(sources.problems) != before;
     if (!draft.mode_given && !has_file && c.auth.keys.empty() && !broken_key) draft.auth_mode = "off";
     c.auth.mode = draft.auth_mode == "off" ? AuthMode::Off : draft.auth_mode == "optional" ? AuthMode::Optional : AuthMode::Required;
 

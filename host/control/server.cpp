@@ -18,6 +18,7 @@
 #include <mutex>
 #include <optional>
 #include <stdexcept>
+#include <utility>
 
 #include <unistd.h>
 
@@ -58,6 +59,16 @@ private:
     bool stopping_ = false;
 };
 
+/// What all handlers use.
+struct Shared {
+    Services services;
+    InFlight in_flight{};
+    const Poco::Net::HTTPServer* server = nullptr; ///< set before it starts
+
+    /// A connection that is kept holds its thread: past half of them, each ends with its answer.
+    [[nodiscard]] bool crowded() const { return server->currentConnections() > threads / 2 || server->queuedConnections() > 0; }
+};
+
 /// The whole body; nothing if it is over the limit. Then as much as is decent is read away, so that a client that is still sending gets
 /// to read the answer.
 std::optional<std::string> read_body(Poco::Net::HTTPServerRequest& request)
@@ -88,11 +99,11 @@ void send(Poco::Net::HTTPServerResponse& response, const Answer& answer)
 
 class Handler final : public Poco::Net::HTTPRequestHandler {
 public:
-    Handler(const Services& services, InFlight& in_flight) : services_(services), in_flight_(in_flight) {}
+    explicit Handler(Shared& shared) : shared_(shared) {}
 
     void handleRequest(Poco::Net::HTTPServerRequest& request, Poco::Net::HTTPServerResponse& response) override
     {
-        if (!in_flight_.begin()) {
+        if (!shared_.in_flight.begin()) {
             response.setKeepAlive(false);
             send(response, {error_reply({.kind = core::FaultKind::Draining, .message = "The process is stopping."})});
             return;
@@ -100,7 +111,7 @@ public:
         const struct End {
             InFlight& in_flight;
             ~End() { in_flight.end(); }
-        } end{in_flight_};
+        } end{shared_.in_flight};
         // The edge of this room: whatever a service throws becomes a 500 that says nothing of the inside.
         try {
             answer_one(request, response);
@@ -121,26 +132,25 @@ private:
             send(response, {error_reply({.kind = core::FaultKind::TooLarge, .message = "The body is over 1 MiB."})});
             return;
         }
+        if (shared_.crowded()) response.setKeepAlive(false);
         const auto type = request.get("Content-Type", ""), caller = request.get("x-portolan-caller", "");
         const auto site = request.get("Sec-Fetch-Site", "");
-        send(response, answer(services_, {request.getMethod(), request.getURI(), type, caller, site, *body}));
+        send(response, answer(shared_.services, {request.getMethod(), request.getURI(), type, caller, site, *body}));
     }
 
-    const Services& services_;
-    InFlight& in_flight_;
+    Shared& shared_;
 };
 
 class HandlerFactory final : public Poco::Net::HTTPRequestHandlerFactory {
 public:
-    HandlerFactory(const Services& services, InFlight& in_flight) : services_(services), in_flight_(in_flight) {}
+    explicit HandlerFactory(Shared& shared) : shared_(shared) {}
     Poco::Net::HTTPRequestHandler* createRequestHandler(const Poco::Net::HTTPServerRequest&) override
     {
-        return new Handler(services_, in_flight_); // Poco owns it
+        return new Handler(shared_); // Poco owns it
     }
 
 private:
-    const Services& services_;
-    InFlight& in_flight_;
+    Shared& shared_;
 };
 
 Poco::Net::HTTPServerParams* params()
@@ -166,14 +176,14 @@ void check(const Services& s)
 
 struct Server::State {
     State(const std::string& socket_path, Services s)
-        : path(socket_path), services(std::move(s)), server(new HandlerFactory(services, in_flight), pool, listen_on(path), params())
+        : path(socket_path), shared{std::move(s)}, server(new HandlerFactory(shared), pool, listen_on(path), params())
     {
+        shared.server = &server;
         server.start();
     }
 
     std::string path;
-    Services services;
-    InFlight in_flight;
+    Shared shared;
     Poco::ThreadPool pool{"control", 2, threads};
     Poco::Net::HTTPServer server;
     bool stopped = false;
@@ -194,7 +204,7 @@ bool Server::stop(std::chrono::milliseconds deadline)
 {
     if (std::exchange(state_->stopped, true)) return true;
     unlink(state_->path.c_str());
-    const bool all_done = state_->in_flight.stop_and_wait(deadline);
+    const bool all_done = state_->shared.in_flight.stop_and_wait(deadline);
     state_->server.stopAll(true); // false would wait for each connection without any limit
     state_->pool.joinAll();
     return all_done;

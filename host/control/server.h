@@ -9,7 +9,8 @@
 
 namespace control {
 
-/// Serves until stop(). One thread per connection, 16 at most; idle connections end after two seconds, so that none starves the others.
+/// Serves until stop(). One thread per connection, 16 at most. Idle connections end after two seconds, and with their answer once half of
+/// the threads are taken, so that none starves the others.
 class Server {
 public:
     /// [load] Binds and starts. The socket's mode is 0600; a socket that nobody listens on any more is replaced. Throws

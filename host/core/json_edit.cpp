@@ -13,8 +13,8 @@ namespace {
 
 constexpr std::size_t any_depth = static_cast<std::size_t>(-1);
 
-struct Step { ///< one edit below a member of this object
-    std::string rest;           // the pointer from there on, empty: the member itself
+struct Step {         ///< one edit below a member of this object
+    std::string rest; // the pointer from there on, empty: the member itself
     std::string_view json;
 };
 
@@ -25,7 +25,7 @@ struct Change { ///< all edits that go to or through one member
 };
 
 struct Member {
-    std::size_t key, value, end;   // where key and value begin and where the value ends
+    std::size_t key, value, end; // where key and value begin and where the value ends
     Change* change;
 };
 
@@ -33,7 +33,8 @@ std::vector<Change> by_member(const std::vector<JsonEdit>& edits)
 {
     std::vector<Change> out;
     for (const auto& edit : edits) {
-        if (!edit.pointer.starts_with('/')) throw std::invalid_argument("not a JSON pointer: " + std::string(edit.pointer));
+        if (!edit.pointer.starts_with('/'))
+            throw std::invalid_argument("not a JSON pointer: " + std::string(edit.pointer));
         const auto slash = edit.pointer.find('/', 1);
         std::string name;
         const auto token = edit.pointer.substr(1, slash == edit.pointer.npos ? slash : slash - 1);
@@ -55,7 +56,8 @@ std::vector<Change> by_member(const std::vector<JsonEdit>& edits)
     return out;
 }
 
-/// The member's value after its edits, in their order; nullopt: it is to be absent. `old` has no value if it is absent now.
+/// The member's value after its edits, in their order; nullopt: it is to be absent. `old` has no value if it is absent
+/// now.
 std::optional<std::string> apply(const std::vector<Step>& steps, std::optional<std::string_view> old)
 {
     std::optional<std::string> now;
@@ -136,7 +138,9 @@ Splice splice(std::string_view text, const std::vector<JsonEdit>& edits)
     bool complete = false;
     const auto members = members_of(scan, changes, body, complete);
 
-    struct Cut { std::size_t from, to, text; }; // text: index into storage, none: nothing comes instead
+    struct Cut {
+        std::size_t from, to, text;
+    }; // text: index into storage, none: nothing comes instead
     constexpr auto none = static_cast<std::size_t>(-1);
     std::vector<Cut> cuts;
     bool kept = false; // a member ahead of this one stays

@@ -66,7 +66,8 @@ void put_utf8(std::string& out, int code)
     } else if (code < 0x10000) {
         put(0xe0 | (code >> 12)), put(0x80 | ((code >> 6) & 0x3f)), put(0x80 | (code & 0x3f));
     } else
-        put(0xf0 | (code >> 18)), put(0x80 | ((code >> 12) & 0x3f)), put(0x80 | ((code >> 6) & 0x3f)), put(0x80 | (code & 0x3f));
+        put(0xf0 | (code >> 18)), put(0x80 | ((code >> 12) & 0x3f)), put(0x80 | ((code >> 6) & 0x3f)),
+            put(0x80 | (code & 0x3f));
 }
 
 std::uint32_t hash_of(const char* data, std::size_t length) noexcept
@@ -124,11 +125,21 @@ std::string JsonString::text() const
         const char kind = at[1];
         at += 2;
         switch (kind) {
-        case 'b': out += '\b'; break;
-        case 'f': out += '\f'; break;
-        case 'n': out += '\n'; break;
-        case 'r': out += '\r'; break;
-        case 't': out += '\t'; break;
+        case 'b':
+            out += '\b';
+            break;
+        case 'f':
+            out += '\f';
+            break;
+        case 'n':
+            out += '\n';
+            break;
+        case 'r':
+            out += '\r';
+            break;
+        case 't':
+            out += '\t';
+            break;
         case 'u': {
             int code = code_unit(at, end);
             at += 4;
@@ -139,7 +150,8 @@ std::string JsonString::text() const
             put_utf8(out, high(code) || low(code) ? 0xfffd : code);
             break;
         }
-        default: out += kind;
+        default:
+            out += kind;
         }
     }
     return out;
@@ -167,7 +179,14 @@ bool JsonScanner::escape(const char*& at, std::size_t& saved) const noexcept
 {
     if (end_ - at < 2) return false;
     switch (at[1]) {
-    case '"': case '\\': case '/': case 'b': case 'f': case 'n': case 'r': case 't':
+    case '"':
+    case '\\':
+    case '/':
+    case 'b':
+    case 'f':
+    case 'n':
+    case 'r':
+    case 't':
         at += 2, saved += 1;
         return true;
     case 'u': {
@@ -180,7 +199,8 @@ bool JsonScanner::escape(const char*& at, std::size_t& saved) const noexcept
             saved += code < 0x80 ? 5 : code < 0x800 ? 4 : 3;
         return true;
     }
-    default: return false;
+    default:
+        return false;
     }
 }
 
@@ -235,7 +255,8 @@ bool JsonScanner::number(std::string_view& out) noexcept
 
 bool JsonScanner::word(std::string_view literal) noexcept
 {
-    if (static_cast<std::size_t>(end_ - at_) < literal.size() || std::memcmp(at_, literal.data(), literal.size()) != 0) return fail();
+    if (static_cast<std::size_t>(end_ - at_) < literal.size() || std::memcmp(at_, literal.data(), literal.size()) != 0)
+        return fail();
     at_ += literal.size();
     return true;
 }
@@ -246,13 +267,20 @@ bool JsonScanner::skip()
     JsonString text;
     std::string_view digits;
     switch (peek()) {
-    case '{': return object([this](const JsonString&) { return skip(); });
-    case '[': return array([this] { return skip(); });
-    case '"': return string(text);
-    case 't': return word("true");
-    case 'f': return word("false");
-    case 'n': return word("null");
-    default: return number(digits);
+    case '{':
+        return object([this](const JsonString&) { return skip(); });
+    case '[':
+        return array([this] { return skip(); });
+    case '"':
+        return string(text);
+    case 't':
+        return word("true");
+    case 'f':
+        return word("false");
+    case 'n':
+        return word("null");
+    default:
+        return number(digits);
     }
 }
 
@@ -275,7 +303,8 @@ bool JsonScanner::note(const JsonString& key, std::size_t mark)
     const Key mine{name.data(), static_cast<std::uint32_t>(name.size()), hash_of(name.data(), name.size())};
     if (keys_.size() - mark < few)
         for (std::size_t i = mark; i < keys_.size(); ++i)
-            if (keys_[i].hash == mine.hash && keys_[i].length == mine.length && std::memcmp(keys_[i].data, mine.data, mine.length) == 0) {
+            if (keys_[i].hash == mine.hash && keys_[i].length == mine.length &&
+                std::memcmp(keys_[i].data, mine.data, mine.length) == 0) {
                 duplicate_.assign(name);
                 return fail(JsonFault::DuplicateKey);
             }
@@ -287,10 +316,13 @@ bool JsonScanner::up(std::size_t mark)
 {
     --depth_;
     const auto view = [](const Key& key) { return std::string_view(key.data, key.length); };
-    if (keys_.size() - mark > few) { // sorted by text where hashes meet, so that chosen collisions cost no more than others
+    if (keys_.size() - mark >
+        few) { // sorted by text where hashes meet, so that chosen collisions cost no more than others
         const auto from = keys_.begin() + static_cast<std::ptrdiff_t>(mark);
-        std::sort(from, keys_.end(), [&](const Key& a, const Key& b) { return a.hash != b.hash ? a.hash < b.hash : view(a) < view(b); });
-        const auto twice = std::adjacent_find(from, keys_.end(), [&](const Key& a, const Key& b) { return a.hash == b.hash && view(a) == view(b); });
+        std::sort(from, keys_.end(),
+                  [&](const Key& a, const Key& b) { return a.hash != b.hash ? a.hash < b.hash : view(a) < view(b); });
+        const auto twice = std::adjacent_find(
+            from, keys_.end(), [&](const Key& a, const Key& b) { return a.hash == b.hash && view(a) == view(b); });
         if (twice != keys_.end()) {
             duplicate_.assign(view(*twice));
             return fail(JsonFault::DuplicateKey);

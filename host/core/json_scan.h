@@ -11,9 +11,9 @@ namespace core {
 
 /// A string of a JSON text, seen but not unpacked.
 struct JsonString {
-    std::string_view raw;      ///< between the quotes, escapes as they are
-    std::size_t bytes = 0;     ///< length of the text in UTF-8
-    bool escaped = false;      ///< raw is not the text itself
+    std::string_view raw;  ///< between the quotes, escapes as they are
+    std::size_t bytes = 0; ///< length of the text in UTF-8
+    bool escaped = false;  ///< raw is not the text itself
 
     [[nodiscard]] std::string text() const; ///< unpacked; half a surrogate pair becomes U+FFFD
     [[nodiscard]] bool is(std::string_view name) const { return escaped ? text() == name : raw == name; }
@@ -22,12 +22,14 @@ struct JsonString {
 
 enum class JsonFault : std::uint8_t { None, Syntax, Depth, DuplicateKey, Range };
 
-/// A strict RFC 8259 scanner: no BOM, comments, NaN, trailing commas or trailing data; numbers that overflow a double are
-/// refused (Range), integers of any length below that are not touched. UTF-8 is the caller's to check. One thread, one use.
-/// Every function that returns bool says false after the first fault, which stays; a callback consumes exactly one value.
+/// A strict RFC 8259 scanner: no BOM, comments, NaN, trailing commas or trailing data; numbers that overflow a double
+/// are refused (Range), integers of any length below that are not touched. UTF-8 is the caller's to check. One thread,
+/// one use. Every function that returns bool says false after the first fault, which stays; a callback consumes exactly
+/// one value.
 class JsonScanner {
 public:
-    /// `unique_keys`: an object that has a key twice, compared unescaped, is a fault; at most n log n whatever the keys are.
+    /// `unique_keys`: an object that has a key twice, compared unescaped, is a fault; at most n log n whatever the keys
+    /// are.
     JsonScanner(std::string_view text, std::size_t max_depth, bool unique_keys) noexcept
         : begin_(text.data()), at_(text.data()), end_(text.data() + text.size()),
           max_depth_(max_depth < deepest ? max_depth : deepest), unique_(unique_keys)
@@ -43,7 +45,11 @@ public:
     [[nodiscard]] std::size_t position() const noexcept { return static_cast<std::size_t>(at_ - begin_); }
     [[nodiscard]] JsonFault fault() const noexcept { return fault_; }
     [[nodiscard]] const std::string& duplicate() const noexcept { return duplicate_; }
-    [[nodiscard]] bool is_number() noexcept { const char c = peek(); return c == '-' || (c >= '0' && c <= '9'); }
+    [[nodiscard]] bool is_number() noexcept
+    {
+        const char c = peek();
+        return c == '-' || (c >= '0' && c <= '9');
+    }
 
     /// The mark `c` if it is next.
     bool take(char c) noexcept
@@ -53,7 +59,8 @@ public:
         return true;
     }
 
-    template <class Member> bool object(Member&& member) ///< member(const JsonString& key) -> bool
+    template <class Member>
+    bool object(Member&& member) ///< member(const JsonString& key) -> bool
     {
         if (peek() != '{' || !down()) return fail();
         const std::size_t mark = keys_.size();
@@ -67,7 +74,8 @@ public:
         } while (take(','));
         return take('}') ? up(mark) : fail();
     }
-    template <class Item> bool array(Item&& item) ///< item() -> bool
+    template <class Item>
+    bool array(Item&& item) ///< item() -> bool
     {
         if (peek() != '[' || !down()) return fail();
         if (take(']')) return up(keys_.size());
@@ -111,8 +119,8 @@ private:
     std::size_t max_depth_, depth_ = 0;
     bool unique_;
     JsonFault fault_ = JsonFault::None;
-    std::vector<Key> keys_;                          // of all objects that are open, the innermost last
-    std::vector<std::vector<char>> unpacked_;        // keys that were spelled with escapes
+    std::vector<Key> keys_;                   // of all objects that are open, the innermost last
+    std::vector<std::vector<char>> unpacked_; // keys that were spelled with escapes
     std::string duplicate_;
 };
 

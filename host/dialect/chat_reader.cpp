@@ -21,12 +21,54 @@ using core::JsonString;
 constexpr std::array<std::string_view, 5> forbidden{"api_base", "base_url", "custom_host", "api_key", "headers"};
 
 /// Names that rules about parameters may ask for, should a client spell them with escapes.
-constexpr std::array<std::string_view, 48> known_names{
-    "model", "messages", "stream", "stream_options", "temperature", "top_p", "top_k", "top_a", "min_p", "n", "stop", "max_tokens",
-    "max_completion_tokens", "presence_penalty", "frequency_penalty", "repetition_penalty", "logit_bias", "logprobs", "top_logprobs", "user",
-    "seed", "response_format", "tools", "tool_choice", "parallel_tool_calls", "functions", "function_call", "modalities", "audio",
-    "reasoning_effort", "reasoning", "store", "metadata", "service_tier", "prediction", "web_search_options", "verbosity", "safety_identifier",
-    "prompt_cache_key", "cache_control", "models", "route", "portolan", "provider", "transforms", "plugins", "thinking", "suffix"};
+constexpr std::array<std::string_view, 48> known_names{"model",
+                                                       "messages",
+                                                       "stream",
+                                                       "stream_options",
+                                                       "temperature",
+                                                       "top_p",
+                                                       "top_k",
+                                                       "top_a",
+                                                       "min_p",
+                                                       "n",
+                                                       "stop",
+                                                       "max_tokens",
+                                                       "max_completion_tokens",
+                                                       "presence_penalty",
+                                                       "frequency_penalty",
+                                                       "repetition_penalty",
+                                                       "logit_bias",
+                                                       "logprobs",
+                                                       "top_logprobs",
+                                                       "user",
+                                                       "seed",
+                                                       "response_format",
+                                                       "tools",
+                                                       "tool_choice",
+                                                       "parallel_tool_calls",
+                                                       "functions",
+                                                       "function_call",
+                                                       "modalities",
+                                                       "audio",
+                                                       "reasoning_effort",
+                                                       "reasoning",
+                                                       "store",
+                                                       "metadata",
+                                                       "service_tier",
+                                                       "prediction",
+                                                       "web_search_options",
+                                                       "verbosity",
+                                                       "safety_identifier",
+                                                       "prompt_cache_key",
+                                                       "cache_control",
+                                                       "models",
+                                                       "route",
+                                                       "portolan",
+                                                       "provider",
+                                                       "transforms",
+                                                       "plugins",
+                                                       "thinking",
+                                                       "suffix"};
 
 constexpr std::size_t longest_model = 512;
 constexpr std::int64_t most_choices = 128, most_tokens = std::numeric_limits<std::int64_t>::max();
@@ -41,9 +83,13 @@ public:
 
     core::Result<ChatRequest> run()
     {
-        if (!simdjson::validate_utf8(body_.data(), body_.size())) return bad("The request body is not valid UTF-8.", "invalid_json");
-        if (body_.size() > std::numeric_limits<std::uint32_t>::max()) return bad("The request body is too large.", "invalid_json");
-        if (scan_.peek() != '{') return bad(scan_.skip() && scan_.end() ? "The request body must be a JSON object." : unparsable(), "invalid_json");
+        if (!simdjson::validate_utf8(body_.data(), body_.size()))
+            return bad("The request body is not valid UTF-8.", "invalid_json");
+        if (body_.size() > std::numeric_limits<std::uint32_t>::max())
+            return bad("The request body is too large.", "invalid_json");
+        if (scan_.peek() != '{')
+            return bad(scan_.skip() && scan_.end() ? "The request body must be a JSON object." : unparsable(),
+                       "invalid_json");
         if (!scan_.object([this](const JsonString& key) { return member(key); }) || !scan_.end()) return scan_fault();
         finish();
         if (complaint_.any()) return complaint_.take();
@@ -53,9 +99,16 @@ public:
 private:
     static core::Fault bad(std::string message, std::string_view code, std::string param = {})
     {
-        return {.kind = core::FaultKind::BadRequest, .message = std::move(message), .code = std::string(code), .param = std::move(param)};
+        return {.kind = core::FaultKind::BadRequest,
+                .message = std::move(message),
+                .code = std::string(code),
+                .param = std::move(param)};
     }
-    std::string unparsable() { return "We could not parse the JSON body of your request: unexpected text at byte " + std::to_string(scan_.position()) + '.'; }
+    std::string unparsable()
+    {
+        return "We could not parse the JSON body of your request: unexpected text at byte " +
+               std::to_string(scan_.position()) + '.';
+    }
 
     core::Fault scan_fault()
     {
@@ -64,9 +117,14 @@ private:
             const auto name = shown(scan_.duplicate(), 64);
             return bad("Duplicate key '" + name + "' in the request body.", "duplicate_key", name);
         }
-        case core::JsonFault::Depth: return bad("The request body is nested too deeply.", "invalid_json");
-        case core::JsonFault::Range: return bad("The request body has a number that is too large at byte " + std::to_string(scan_.position()) + '.', "invalid_json");
-        default: return bad(unparsable(), "invalid_json");
+        case core::JsonFault::Depth:
+            return bad("The request body is nested too deeply.", "invalid_json");
+        case core::JsonFault::Range:
+            return bad("The request body has a number that is too large at byte " + std::to_string(scan_.position()) +
+                           '.',
+                       "invalid_json");
+        default:
+            return bad(unparsable(), "invalid_json");
         }
     }
 
@@ -86,9 +144,12 @@ private:
     {
         const auto name = name_of(key);
         request_.present.push_back(name);
-        if (key.half_surrogate()) complaint_.add(shown(name, 64), "Invalid name of a parameter: half of a surrogate pair.", "invalid_value");
+        if (key.half_surrogate())
+            complaint_.add(shown(name, 64), "Invalid name of a parameter: half of a surrogate pair.", "invalid_value");
         if (std::find(forbidden.begin(), forbidden.end(), name) != forbidden.end()) {
-            complaint_.add(name, "Unsupported parameter: '" + std::string(name) + "' is not accepted in a request body.", "unsupported_parameter");
+            complaint_.add(name,
+                           "Unsupported parameter: '" + std::string(name) + "' is not accepted in a request body.",
+                           "unsupported_parameter");
             return scan_.skip();
         }
         switch (name.empty() ? '\0' : name[0]) { // most members are not ours: one comparison each
@@ -97,17 +158,20 @@ private:
             return scan_.skip();
         case 'f':
             if (name == "functions") return tools(name, functions_);
-            if (name == "function_call") return choice(no_functions_);
+            if (name == "function_call") return choice(function_choice_);
             return scan_.skip();
-        case 'l': return name == "logprobs" ? logprobs() : scan_.skip();
+        case 'l':
+            return name == "logprobs" ? logprobs() : scan_.skip();
         case 'm':
             if (name == "model") return model();
             if (name == "messages") return has_messages_ = true, messages_.read(request_);
             if (name == "max_tokens") return fields_.integer(name, 1, most_tokens, max_tokens_);
-            if (name == "max_completion_tokens") return fields_.integer(name, 1, most_tokens, request_.max_output_tokens);
+            if (name == "max_completion_tokens")
+                return fields_.integer(name, 1, most_tokens, request_.max_output_tokens);
             if (name == "modalities") return modalities();
             break;
-        case 'n': return name == "n" ? fields_.integer(name, 1, most_choices, choices_) : scan_.skip();
+        case 'n':
+            return name == "n" ? fields_.integer(name, 1, most_choices, choices_) : scan_.skip();
         case 'p':
             if (name == "parallel_tool_calls") return fields_.flag(name, parallel_);
             break;
@@ -122,10 +186,12 @@ private:
             return scan_.skip();
         case 't':
             if (name == "tools") return tools(name, tools_);
-            if (name == "tool_choice") return choice(no_tools_);
+            if (name == "tool_choice") return choice(tool_choice_);
             return scan_.skip();
-        case 'u': return name == "user" ? fields_.text(name, request_.user) : scan_.skip();
-        default: return scan_.skip();
+        case 'u':
+            return name == "user" ? fields_.text(name, request_.user) : scan_.skip();
+        default:
+            return scan_.skip();
         }
         bool good = true;
         return extensions_.read(name, request_, good) ? good : scan_.skip();
@@ -142,7 +208,10 @@ private:
         if (request_.model.empty())
             complaint_.add("model", "Invalid 'model': empty string. Expected the name of a model.", "invalid_value");
         else if (request_.model.size() > longest_model)
-            complaint_.add("model", "Invalid 'model': string too long. Expected at most " + std::to_string(longest_model) + " bytes.", "string_above_max_length");
+            complaint_.add("model",
+                           "Invalid 'model': string too long. Expected at most " + std::to_string(longest_model) +
+                               " bytes.",
+                           "string_above_max_length");
         else if (value.half_surrogate() || std::any_of(request_.model.begin(), request_.model.end(), control))
             complaint_.add("model", "Invalid 'model': it has characters that no model's name has.", "invalid_value");
         return true;
@@ -165,7 +234,8 @@ private:
                 if (!key.is("type") || scan_.peek() != '"') return scan_.skip();
                 JsonString type;
                 if (!scan_.string(type)) return false;
-                if (!type.is("function") && !type.is("custom")) request_.features |= core::ServerTools; // the provider runs it
+                if (!type.is("function") && !type.is("custom"))
+                    request_.features |= core::ServerTools; // the provider runs it
                 return true;
             });
         });
@@ -173,13 +243,15 @@ private:
         return good;
     }
 
-    /// tool_choice, function_call: what counts is whether it says none.
-    bool choice(bool& none)
+    /// tool_choice, function_call: what counts is whether it says none or names one.
+    enum class Choice { Open, None, Named };
+    bool choice(Choice& out)
     {
         JsonString text;
+        if (scan_.peek() == '{') out = Choice::Named;
         if (scan_.peek() != '"') return scan_.skip();
         if (!scan_.string(text)) return false;
-        none = text.is("none");
+        if (text.is("none")) out = Choice::None;
         return true;
     }
 
@@ -239,12 +311,18 @@ private:
     void finish()
     {
         if (!has_model_) complaint_.add("model", "Missing required parameter: 'model'.", "missing_required_parameter");
-        if (!has_messages_) complaint_.add("messages", "Missing required parameter: 'messages'.", "missing_required_parameter");
+        if (!has_messages_)
+            complaint_.add("messages", "Missing required parameter: 'messages'.", "missing_required_parameter");
         if (request_.max_output_tokens < 0) request_.max_output_tokens = max_tokens_;
         request_.choices = static_cast<std::uint32_t>(choices_);
-        const auto set = [this](core::Feature feature, bool on) { request_.features |= on ? core::Features{feature} : 0; };
+        const auto set = [this](core::Feature feature, bool on) {
+            request_.features |= on ? core::Features{feature} : 0;
+        };
         request_.tools = tools_.count + functions_.count;
-        const bool need_tools = (tools_.count > 0 && !no_tools_) || (functions_.count > 0 && !no_functions_);
+        const auto needed = [](const Tools& list, Choice choice) {
+            return choice == Choice::Named || (list.count > 0 && choice == Choice::Open);
+        };
+        const bool need_tools = needed(tools_, tool_choice_) || needed(functions_, function_choice_);
         if (!need_tools) request_.features &= ~core::Features{core::ServerTools};
         set(core::Tools, need_tools);
         set(core::ParallelTools, need_tools && parallel_);
@@ -252,8 +330,9 @@ private:
         set(core::Stream, request_.stream);
         request_.reasoning = effort();
         set(core::Reasoning, request_.reasoning > 0);
-        request_.est_input_tokens = static_cast<std::int64_t>((messages_.bytes() + tools_.bytes + functions_.bytes) / 4) + 4 * std::int64_t{request_.messages} +
-                                    85 * std::int64_t{request_.images};
+        request_.est_input_tokens =
+            static_cast<std::int64_t>((messages_.bytes() + tools_.bytes + functions_.bytes) / 4) +
+            4 * std::int64_t{request_.messages} + 85 * std::int64_t{request_.images};
         extensions_.finish(request_);
     }
 
@@ -277,7 +356,7 @@ private:
     Extensions extensions_{fields_};
     ChatRequest request_;
     bool has_model_ = false, has_messages_ = false, parallel_ = false, reasoning_on_ = false;
-    bool no_tools_ = false, no_functions_ = false; // "none"
+    Choice tool_choice_ = Choice::Open, function_choice_ = Choice::Open;
     Tools tools_, functions_;
     std::int64_t max_tokens_ = -1, choices_ = 1, reasoning_tokens_ = 0;
     std::string effort_, nested_effort_;
@@ -285,6 +364,9 @@ private:
 
 } // namespace
 
-core::Result<ChatRequest> read_chat(std::string_view body, std::size_t max_depth) { return ChatReader(body, max_depth).run(); }
+core::Result<ChatRequest> read_chat(std::string_view body, std::size_t max_depth)
+{
+    return ChatReader(body, max_depth).run();
+}
 
 } // namespace dialect

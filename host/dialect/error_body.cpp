@@ -28,18 +28,19 @@ std::int64_t duration_us(std::string_view text)
         while (!text.empty() && text[0] == ' ') text.remove_prefix(1);
         double value = 0;
         if (text.empty() || text[0] < '0' || text[0] > '9') break;
-        const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value, std::chars_format::fixed);
+        const auto [end, error] =
+            std::from_chars(text.data(), text.data() + text.size(), value, std::chars_format::fixed);
         if (error != std::errc{}) break;
         text.remove_prefix(static_cast<std::size_t>(end - text.data()));
         while (!text.empty() && text[0] == ' ') text.remove_prefix(1);
         std::size_t letters = 0;
         while (letters < text.size() && ((text[letters] | 0x20) >= 'a' && (text[letters] | 0x20) <= 'z')) ++letters;
         const auto unit = core::lower(text.substr(0, letters));
-        const double factor = unit == "ms" || unit.starts_with("milli")       ? 1e3
-                              : unit == "s" || unit.starts_with("sec")        ? 1e6
-                              : unit == "m" || unit.starts_with("min")        ? 60e6
+        const double factor = unit == "ms" || unit.starts_with("milli")                 ? 1e3
+                              : unit == "s" || unit.starts_with("sec")                  ? 1e6
+                              : unit == "m" || unit.starts_with("min")                  ? 60e6
                               : unit == "h" || unit == "hr" || unit.starts_with("hour") ? 3600e6
-                                                                              : 0;
+                                                                                        : 0;
         if (factor == 0) break;
         total += value * factor;
         any = true;
@@ -51,7 +52,8 @@ std::int64_t duration_us(std::string_view text)
 std::int64_t wait_in(std::string_view message)
 {
     const auto text = core::lower(message);
-    for (const std::string_view lead : {"try again in ", "retry in ", "retry after ", "retry-after: ", "please wait ", "available in "})
+    for (const std::string_view lead :
+         {"try again in ", "retry in ", "retry after ", "retry-after: ", "please wait ", "available in "})
         if (const auto at = text.find(lead); at != text.npos)
             if (const auto us = duration_us(std::string_view(text).substr(at + lead.size())); us >= 0) return us;
     return -1;
@@ -64,7 +66,7 @@ public:
     bool run()
     {
         if (scan_.peek() != '{' && scan_.peek() != '[') return false;
-        return value(0, true) && scan_.end();
+        return value(true) && scan_.end();
     }
     ErrorSeen seen;
 
@@ -75,21 +77,24 @@ private:
     }
 
     /// `main`: what is said here is the error; else it only helps to recognise it.
-    bool value(int depth, bool main)
+    bool value(bool main)
     {
         switch (scan_.peek()) {
-        case '{': return scan_.object([&](const JsonString& key) { return member(key, depth, main); });
+        case '{':
+            return scan_.object([&](const JsonString& key) { return member(key, main); });
         case '[': {
             bool lead = true; // of several errors the first is told
             return scan_.array([&] {
                 const bool mine = main && lead;
                 lead = false;
                 if (scan_.peek() == '"') return string(mine ? &seen.message : nullptr);
-                return value(depth + 1, mine);
+                return value(mine);
             });
         }
-        case '"': return string(nullptr);
-        default: return scan_.skip();
+        case '"':
+            return string(nullptr);
+        default:
+            return scan_.skip();
         }
     }
 
@@ -109,26 +114,30 @@ private:
         std::string_view digits;
         std::int64_t value = 0;
         if (!scan_.number(digits)) return false;
-        if (main && core::json_integer(digits, value) && value >= 400 && value < 600 && seen.status == 0) seen.status = static_cast<int>(value);
+        if (main && core::json_integer(digits, value) && value >= 400 && value < 600 && seen.status == 0)
+            seen.status = static_cast<int>(value);
         return true;
     }
 
-    bool member(const JsonString& key, int depth, bool main)
+    bool member(const JsonString& key, bool main)
     {
         const char next = scan_.peek();
         const bool words = next == '"';
-        if (key.raw == "message" || key.raw == "msg") return words ? string(main ? &seen.message : nullptr) : value(depth + 1, main);
-        if (key.raw == "error" || key.raw == "detail" || key.raw == "errors") return words ? string(main ? &seen.message : nullptr) : value(depth + 1, main);
-        if (key.raw == "choices" || key.raw == "usage" || key.raw == "failed_generation") return scan_.skip(); // a model wrote in there
+        if (key.raw == "message" || key.raw == "msg")
+            return words ? string(main ? &seen.message : nullptr) : value(main);
+        if (key.raw == "error" || key.raw == "detail" || key.raw == "errors")
+            return words ? string(main ? &seen.message : nullptr) : value(main);
+        if (key.raw == "choices" || key.raw == "usage" || key.raw == "failed_generation")
+            return scan_.skip(); // a model wrote in there
         if (key.raw == "retryDelay" || key.raw == "retry_after" || key.raw == "retry_after_seconds") return delay();
-        if (!main) return words ? string(nullptr) : value(depth + 1, false);
+        if (!main) return words ? string(nullptr) : value(false);
         if (key.raw == "type") return words ? type() : scan_.skip();
         if (key.raw == "param") return words ? string(&seen.param) : scan_.skip();
         if (key.raw == "code" || key.raw == "status") {
             if (words) return key.raw == "code" ? code() : string(&seen.state);
-            return next == '-' || (next >= '0' && next <= '9') ? number(true) : value(depth + 1, false);
+            return next == '-' || (next >= '0' && next <= '9') ? number(true) : value(false);
         }
-        return words ? string(nullptr) : value(depth + 1, false);
+        return words ? string(nullptr) : value(false);
     }
 
     bool type()
@@ -188,8 +197,9 @@ std::string title_of(std::string_view page)
 bool is_page(std::string_view body)
 {
     const auto start = core::lower(core::trim(body).substr(0, 256));
-    return start.starts_with('<') && (start.find("<html") != start.npos || start.find("<!doctype") != start.npos || start.find("<head") != start.npos ||
-                                      start.starts_with("<?xml") || start.find("<h1") != start.npos);
+    return start.starts_with('<') &&
+           (start.find("<html") != start.npos || start.find("<!doctype") != start.npos ||
+            start.find("<head") != start.npos || start.starts_with("<?xml") || start.find("<h1") != start.npos);
 }
 
 } // namespace

@@ -15,7 +15,7 @@ struct ErrorSeen {
     std::string more;                              ///< texts of details: for recognising only, never shown
     int status = 0;                                ///< a number in code or status that is an HTTP status
     std::int64_t retry_after_us = -1;
-    bool envelope = false;                         ///< it was JSON that says something
+    bool envelope = false; ///< it was JSON that says something
 };
 
 ErrorSeen read_error(std::string_view body);

@@ -11,16 +11,24 @@ namespace {
 
 using core::JsonString;
 
-constexpr std::array<std::string_view, 13> portolan_members{"policy", "allow", "deny", "prefer", "max_cost_usd", "max_latency_ms", "min_quality",
-    "sticky_key", "include_reasoning", "explain", "allow_fallbacks", "tags", "cache"};
-constexpr std::array<std::string_view, 9> provider_members{"order", "only", "ignore", "allow_fallbacks", "require_parameters", "sort", "max_price",
-    "data_collection", "zdr"};
-constexpr std::array<std::string_view, 3> cache_members{"mode", "ttl", "scope"}, sorts{"price", "throughput", "latency"};
-constexpr std::array<std::string_view, 4> price_members{"prompt", "completion", "request", "image"}, cache_modes{"default", "off", "refresh", "only"};
+constexpr std::array<std::string_view, 13> portolan_members{"policy",      "allow",           "deny",
+                                                            "prefer",      "max_cost_usd",    "max_latency_ms",
+                                                            "min_quality", "sticky_key",      "include_reasoning",
+                                                            "explain",     "allow_fallbacks", "tags",
+                                                            "cache"};
+constexpr std::array<std::string_view, 9> provider_members{
+    "order", "only", "ignore", "allow_fallbacks", "require_parameters", "sort", "max_price", "data_collection", "zdr"};
+constexpr std::array<std::string_view, 3> cache_members{"mode", "ttl", "scope"},
+    sorts{"price", "throughput", "latency"};
+constexpr std::array<std::string_view, 4> price_members{"prompt", "completion", "request", "image"},
+    cache_modes{"default", "off", "refresh", "only"};
 constexpr std::array<std::string_view, 2> scopes{"workspace", "key"};
 constexpr std::size_t most_models = 5; // of a fallback chain, `model` included
 
-std::string of_provider(std::string_view slug) { return std::string(slug.substr(0, slug.find('/'))) + "/*"; } // "deepinfra/turbo" names a variant
+std::string of_provider(std::string_view slug)
+{
+    return std::string(slug.substr(0, slug.find('/'))) + "/*";
+} // "deepinfra/turbo" names a variant
 
 void add_unique(std::vector<std::string>& to, std::string text)
 {
@@ -57,7 +65,8 @@ bool Extensions::portolan(ChatRequest& request)
         if (key.is("deny")) return fields_.texts("portolan.deny", request.deny);
         if (key.is("prefer")) return fields_.texts("portolan.prefer", request.prefer);
         if (key.is("max_cost_usd")) return fields_.number("portolan.max_cost_usd", max_cost_usd_);
-        if (key.is("max_latency_ms")) return fields_.integer("portolan.max_latency_ms", 1, day_ms, request.max_latency_ms);
+        if (key.is("max_latency_ms"))
+            return fields_.integer("portolan.max_latency_ms", 1, day_ms, request.max_latency_ms);
         if (key.is("min_quality")) return fields_.number("portolan.min_quality", request.min_quality);
         if (key.is("sticky_key")) return fields_.text("portolan.sticky_key", sticky_key_);
         if (key.is("include_reasoning")) return fields_.flag("portolan.include_reasoning", request.include_reasoning);
@@ -127,7 +136,9 @@ bool Extensions::refuse_unless(std::string_view param, std::string_view harmless
     std::string_view value;
     if (!fields_.scan().skip(value)) return false;
     if (value != harmless && value != "null")
-        fields_.complaint().add(param, "Unsupported value: '" + std::string(param) + "' cannot be promised for the configured providers.", "unsupported_value");
+        fields_.complaint().add(
+            param, "Unsupported value: '" + std::string(param) + "' cannot be promised for the configured providers.",
+            "unsupported_value");
     return true;
 }
 
@@ -135,7 +146,9 @@ bool Extensions::sort()
 {
     auto& scan = fields_.scan();
     if (scan.peek() != '{') return fields_.one_of("provider.sort", sorts, sort_);
-    return scan.object([&](const JsonString& key) { return key.is("by") ? fields_.one_of("provider.sort.by", sorts, sort_) : scan.skip(); });
+    return scan.object([&](const JsonString& key) {
+        return key.is("by") ? fields_.one_of("provider.sort.by", sorts, sort_) : scan.skip();
+    });
 }
 
 bool Extensions::max_price()
@@ -158,7 +171,9 @@ void Extensions::finish(ChatRequest& request)
     if (!sticky_key_.empty()) request.user = std::move(sticky_key_);
     if (route_ == "fallback")
         for (auto& model : models_) {
-            if (model == request.model || std::find(request.fallback_models.begin(), request.fallback_models.end(), model) != request.fallback_models.end()) continue;
+            if (model == request.model || std::find(request.fallback_models.begin(), request.fallback_models.end(),
+                                                    model) != request.fallback_models.end())
+                continue;
             if (request.fallback_models.size() + 1 == most_models)
                 request.models_cut = true;
             else
@@ -176,7 +191,8 @@ void Extensions::finish(ChatRequest& request)
     if (max_cost_usd_ >= 0) ceiling(max_cost_usd_ * 1e9);
     // Dollars for a million tokens are thousands of nano-dollars for one.
     if (prompt_price_ >= 0 && completion_price_ >= 0 && request.max_output_tokens > 0)
-        ceiling(1000 * (prompt_price_ * static_cast<double>(request.est_input_tokens) + completion_price_ * static_cast<double>(request.max_output_tokens)));
+        ceiling(1000 * (prompt_price_ * static_cast<double>(request.est_input_tokens) +
+                        completion_price_ * static_cast<double>(request.max_output_tokens)));
 }
 
 } // namespace dialect

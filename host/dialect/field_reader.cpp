@@ -12,12 +12,19 @@ namespace {
 std::string_view kind_of(core::JsonScanner& scan)
 {
     switch (scan.peek()) {
-    case '{': return "an object";
-    case '[': return "an array";
-    case '"': return "a string";
-    case 't': case 'f': return "a boolean";
-    case 'n': return "null";
-    default: return "a number";
+    case '{':
+        return "an object";
+    case '[':
+        return "an array";
+    case '"':
+        return "a string";
+    case 't':
+    case 'f':
+        return "a boolean";
+    case 'n':
+        return "null";
+    default:
+        return "a number";
     }
 }
 
@@ -37,14 +44,20 @@ std::string shown(std::string_view text, std::size_t most)
 void Complaint::add(std::string_view param, std::string message, std::string_view code)
 {
     if (fault_) return;
-    fault_ = core::Fault{.kind = core::FaultKind::BadRequest, .message = std::move(message), .code = std::string(code), .param = std::string(param)};
+    fault_ = core::Fault{.kind = core::FaultKind::BadRequest,
+                         .message = std::move(message),
+                         .code = std::string(code),
+                         .param = std::string(param)};
 }
 
-void unknown_member(Complaint& complaint, std::string_view parent, std::string_view name, std::span<const std::string_view> known)
+void unknown_member(Complaint& complaint, std::string_view parent, std::string_view name,
+                    std::span<const std::string_view> known)
 {
     const std::string param = std::string(parent) + '.' + shown(name, 64);
     const auto near = core::nearest(name, known);
-    complaint.add(param, "Unknown parameter: " + named(param) + '.' + (near.empty() ? "" : " Did you mean " + named(near) + '?'), "unknown_parameter");
+    complaint.add(
+        param, "Unknown parameter: " + named(param) + '.' + (near.empty() ? "" : " Did you mean " + named(near) + '?'),
+        "unknown_parameter");
 }
 
 bool FieldReader::null() { return scan_.peek() == 'n' && scan_.skip(); }
@@ -53,7 +66,10 @@ bool FieldReader::wrong(std::string_view param, std::string_view expected)
 {
     const auto got = kind_of(scan_);
     if (!scan_.skip()) return false;
-    complaint_.add(param, "Invalid type for " + named(param) + ": expected " + std::string(expected) + ", but got " + std::string(got) + " instead.", "invalid_type");
+    complaint_.add(param,
+                   "Invalid type for " + named(param) + ": expected " + std::string(expected) + ", but got " +
+                       std::string(got) + " instead.",
+                   "invalid_type");
     return true;
 }
 
@@ -85,13 +101,19 @@ bool FieldReader::integer(std::string_view param, std::int64_t least, std::int64
     std::int64_t value = 0;
     const bool fits = core::json_integer(digits, value);
     if (!fits && digits.find_first_of(".eE") != digits.npos)
-        complaint_.add(param, "Invalid type for " + named(param) + ": expected an integer, but got a decimal number instead.", "invalid_type");
+        complaint_.add(param,
+                       "Invalid type for " + named(param) + ": expected an integer, but got a decimal number instead.",
+                       "invalid_type");
     else if (fits ? value < least : digits[0] == '-')
-        complaint_.add(param, "Invalid " + named(param) + ": integer below minimum value. Expected a value >= " + std::to_string(least) + ", but got " +
-                                  shown(digits, 32) + " instead.", "integer_below_min_value");
+        complaint_.add(param,
+                       "Invalid " + named(param) + ": integer below minimum value. Expected a value >= " +
+                           std::to_string(least) + ", but got " + shown(digits, 32) + " instead.",
+                       "integer_below_min_value");
     else if (!fits || value > most)
-        complaint_.add(param, "Invalid " + named(param) + ": integer above maximum value. Expected a value <= " + std::to_string(most) + ", but got " +
-                                  shown(digits, 32) + " instead.", "integer_above_max_value");
+        complaint_.add(param,
+                       "Invalid " + named(param) + ": integer above maximum value. Expected a value <= " +
+                           std::to_string(most) + ", but got " + shown(digits, 32) + " instead.",
+                       "integer_above_max_value");
     else
         out = value;
     return true;
@@ -106,7 +128,9 @@ bool FieldReader::number(std::string_view param, double& out)
     double value = 0;
     std::from_chars(digits.data(), digits.data() + digits.size(), value); // too small leaves 0
     if (value < 0)
-        complaint_.add(param, "Invalid " + named(param) + ": expected a value >= 0, but got " + shown(digits, 32) + " instead.", "decimal_below_min_value");
+        complaint_.add(
+            param, "Invalid " + named(param) + ": expected a value >= 0, but got " + shown(digits, 32) + " instead.",
+            "decimal_below_min_value");
     else
         out = value;
     return true;
@@ -141,7 +165,8 @@ bool FieldReader::one_of(std::string_view param, std::span<const std::string_vie
         }
         list += (list.empty() ? "" : ", ") + named(name);
     }
-    complaint_.add(param, "Invalid value: " + named(shown(value, 64)) + ". Supported values are: " + list + '.', "invalid_value");
+    complaint_.add(param, "Invalid value: " + named(shown(value, 64)) + ". Supported values are: " + list + '.',
+                   "invalid_value");
     return true;
 }
 

@@ -12,7 +12,8 @@
 
 namespace dialect {
 
-/// The first thing that is wrong with a request; what comes later is read all the same, as bad JSON goes before bad values.
+/// The first thing that is wrong with a request; what comes later is read all the same, as bad JSON goes before bad
+/// values.
 class Complaint {
 public:
     void add(std::string_view param, std::string message, std::string_view code);
@@ -32,12 +33,12 @@ public:
     bool text(std::string_view param, std::string& out);
     bool flag(std::string_view param, bool& out);
     bool integer(std::string_view param, std::int64_t least, std::int64_t most, std::int64_t& out);
-    bool number(std::string_view param, double& out);                          ///< not negative
-    bool texts(std::string_view param, std::vector<std::string>& out);         ///< an array of strings that are not empty
+    bool number(std::string_view param, double& out);                  ///< not negative
+    bool texts(std::string_view param, std::vector<std::string>& out); ///< an array of strings that are not empty
     bool one_of(std::string_view param, std::span<const std::string_view> known, std::string& out);
     /// For a value of another type than `expected` ("a string"): complains and passes it.
     bool wrong(std::string_view param, std::string_view expected);
-    bool null();                                                               ///< true and passed if null is next
+    bool null(); ///< true and passed if null is next
 
     core::JsonScanner& scan() noexcept { return scan_; }
     Complaint& complaint() noexcept { return complaint_; }
@@ -48,7 +49,8 @@ private:
 };
 
 /// "Unknown parameter: 'portolan.polcy'. Did you mean 'policy'?"
-void unknown_member(Complaint& complaint, std::string_view parent, std::string_view name, std::span<const std::string_view> known);
+void unknown_member(Complaint& complaint, std::string_view parent, std::string_view name,
+                    std::span<const std::string_view> known);
 
 /// At most `most` bytes of a text that comes from outside, cut between characters, without control characters.
 std::string shown(std::string_view text, std::size_t most);

@@ -60,12 +60,16 @@ bool MessageReader::read(ChatRequest& request)
         bool& first = seen.role == Role::System ? system : user;
         if ((seen.role == Role::System || seen.role == Role::User) && !first) {
             first = true;
-            for (const auto& text : seen.texts) request.prefix_hash = hash_text(text.raw, request.prefix_hash + static_cast<unsigned>(seen.role));
+            for (const auto& text : seen.texts)
+                request.prefix_hash = hash_text(text.raw, request.prefix_hash + static_cast<unsigned>(seen.role));
         }
         return true;
     });
     if (at == 0 && good)
-        fields_.complaint().add("messages", "Invalid 'messages': empty array. Expected an array with minimum length 1, but got an empty array instead.", "empty_array");
+        fields_.complaint().add(
+            "messages",
+            "Invalid 'messages': empty array. Expected an array with minimum length 1, but got an empty array instead.",
+            "empty_array");
     request.messages = static_cast<std::uint32_t>(at);
     if (seen.role == Role::Assistant) request.features |= core::Prefill;
     return good;
@@ -74,7 +78,9 @@ bool MessageReader::read(ChatRequest& request)
 bool MessageReader::message(ChatRequest& request, std::size_t at, Seen& seen)
 {
     auto& scan = fields_.scan();
-    const auto param = [at](std::string_view member) { return "messages[" + std::to_string(at) + ']' + std::string(member); };
+    const auto param = [at](std::string_view member) {
+        return "messages[" + std::to_string(at) + ']' + std::string(member);
+    };
     if (scan.peek() != '{') return fields_.wrong(param(""), "an object");
     bool has_role = false;
     const bool good = scan.object([&](const JsonString& key) {
@@ -84,12 +90,15 @@ bool MessageReader::message(ChatRequest& request, std::size_t at, Seen& seen)
             JsonString role;
             if (!scan.string(role)) return false;
             seen.role = role_of(role);
-            if (seen.role == Role::None) fields_.complaint().add(param(".role"), "Invalid value: ''. '" + param(".role") + "' must not be empty.", "invalid_value");
+            if (seen.role == Role::None)
+                fields_.complaint().add(
+                    param(".role"), "Invalid value: ''. '" + param(".role") + "' must not be empty.", "invalid_value");
             return true;
         }
         if (key.is("content")) {
             const char next = scan.peek();
-            if (next != '"' && next != '[' && next != 'n') return fields_.wrong(param(".content"), "a string or an array of parts");
+            if (next != '"' && next != '[' && next != 'n')
+                return fields_.wrong(param(".content"), "a string or an array of parts");
             return content(request, seen);
         }
         if (key.is("tool_calls") || key.is("function_call")) {
@@ -101,7 +110,9 @@ bool MessageReader::message(ChatRequest& request, std::size_t at, Seen& seen)
         if (key.is("cache_control")) request.features |= core::CacheMarks;
         return scan.skip();
     });
-    if (good && !has_role) fields_.complaint().add(param(".role"), "Missing required parameter: '" + param(".role") + "'.", "missing_required_parameter");
+    if (good && !has_role)
+        fields_.complaint().add(param(".role"), "Missing required parameter: '" + param(".role") + "'.",
+                                "missing_required_parameter");
     return good;
 }
 
@@ -117,9 +128,12 @@ bool MessageReader::content(ChatRequest& request, Seen& seen)
         seen.texts.push_back(text);
         return true;
     }
-    case '[': return scan.array([&] { return content(request, seen); });
-    case '{': return part(request, seen);
-    default: return scan.skip();
+    case '[':
+        return scan.array([&] { return content(request, seen); });
+    case '{':
+        return part(request, seen);
+    default:
+        return scan.skip();
     }
 }
 

@@ -23,8 +23,9 @@ std::string error_json(const core::Fault& fault, const std::vector<AttemptNote>&
         out += ",\"attempts\":[";
         for (const auto& attempt : attempts) {
             if (&attempt != attempts.data()) out += ',';
-            out += "{\"target\":" + core::quoted(attempt.target) + ",\"fault\":" + core::quoted(attempt.fault) + ",\"status\":" +
-                   (attempt.status ? std::to_string(attempt.status) : "null") + ",\"took_ms\":" + std::to_string(attempt.took_ms) + '}';
+            out += "{\"target\":" + core::quoted(attempt.target) + ",\"fault\":" + core::quoted(attempt.fault) +
+                   ",\"status\":" + (attempt.status ? std::to_string(attempt.status) : "null") +
+                   ",\"took_ms\":" + std::to_string(attempt.took_ms) + '}';
         }
         out += ']';
     }
@@ -33,9 +34,15 @@ std::string error_json(const core::Fault& fault, const std::vector<AttemptNote>&
 
 class OpenAiChat final : public Dialect {
 public:
-    core::Result<ChatRequest> read(std::string_view body, std::size_t max_depth) const override { return read_chat(body, max_depth); }
+    core::Result<ChatRequest> read(std::string_view body, std::size_t max_depth) const override
+    {
+        return read_chat(body, max_depth);
+    }
     std::vector<ChatRequest::Turn> turns(std::string_view body) const override { return MessageReader::turns(body); }
-    std::unique_ptr<AnswerWriter> writer(bool stream, bool usage_wanted) const override { return stream ? stream_writer(usage_wanted) : whole_writer(); }
+    std::unique_ptr<AnswerWriter> writer(bool stream, bool usage_wanted) const override
+    {
+        return stream ? stream_writer(usage_wanted) : whole_writer();
+    }
 
     ErrorBody error(const core::Fault& fault, const std::vector<AttemptNote>& attempts) const override
     {

@@ -22,7 +22,9 @@ bool count(JsonScanner& scan, std::int64_t& out)
     if (!scan.is_number()) return scan.skip();
     if (!scan.number(digits)) return false;
     std::int64_t value = -1;
-    if (core::json_integer(digits.substr(0, digits.find('.')), value) && value >= 0 && digits.find_first_of("eE") == digits.npos) out = value;
+    if (core::json_integer(digits.substr(0, digits.find('.')), value) && value >= 0 &&
+        digits.find_first_of("eE") == digits.npos)
+        out = value;
     return true;
 }
 
@@ -45,13 +47,17 @@ bool substance(JsonScanner& scan, bool& some)
     if (next == '"') return text(scan, some);
     std::string_view value;
     if (!scan.skip(value)) return false;
-    if ((next == '[' || next == '{') && value.size() > 2 && value.find_first_not_of(" \t\r\n", 1) != value.size() - 1) some = true;
+    if ((next == '[' || next == '{') && value.size() > 2 && value.find_first_not_of(" \t\r\n", 1) != value.size() - 1)
+        some = true;
     return true;
 }
 
 class ChunkReader {
 public:
-    ChunkReader(std::string_view json, bool whole, ChunkFacts& out) : scan_(json, most_depth, false), whole_(whole), out_(out) {}
+    ChunkReader(std::string_view json, bool whole, ChunkFacts& out)
+        : scan_(json, most_depth, false), whole_(whole), out_(out)
+    {
+    }
 
     bool run()
     {
@@ -103,7 +109,8 @@ private:
     bool choice(std::string_view key)
     {
         if (key == "delta" || key == "message") {
-            if ((key == "message") != whole_ || scan_.peek() != '{') return scan_.skip(); // Perplexity sends both in a chunk
+            if ((key == "message") != whole_ || scan_.peek() != '{')
+                return scan_.skip(); // Perplexity sends both in a chunk
             return scan_.object([this](const JsonString& name) { return delta(name.raw); });
         }
         if (key == "finish_reason") return finish();
@@ -115,8 +122,9 @@ private:
 
     bool delta(std::string_view key)
     {
-        if (key == "content" || key == "tool_calls" || key == "reasoning_content" || key == "reasoning" || key == "reasoning_details" ||
-            key == "refusal" || key == "function_call" || key == "audio" || key == "images")
+        if (key == "content" || key == "tool_calls" || key == "reasoning_content" || key == "reasoning" ||
+            key == "reasoning_details" || key == "refusal" || key == "function_call" || key == "audio" ||
+            key == "images")
             return substance(scan_, out_.content);
         return scan_.skip();
     }
@@ -141,7 +149,9 @@ private:
     bool inner_usage()
     {
         if (scan_.peek() != '{') return scan_.skip();
-        return scan_.object([this](const JsonString& key) { return key.raw == "usage" ? usage() : key.raw == "error" ? error() : scan_.skip(); });
+        return scan_.object([this](const JsonString& key) {
+            return key.raw == "usage" ? usage() : key.raw == "error" ? error() : scan_.skip();
+        });
     }
 
     bool usage()
@@ -152,9 +162,12 @@ private:
             const auto key = name.raw;
             if (key == "prompt_tokens" || key == "input_tokens") return count(scan_, usage.input);
             if (key == "completion_tokens" || key == "output_tokens") return count(scan_, usage.output);
-            if (key == "prompt_tokens_details" || key == "input_tokens_details") return details(usage.cache_read, usage.audio_input);
-            if (key == "completion_tokens_details" || key == "output_tokens_details") return details(usage.reasoning, usage.audio_output);
-            if (key == "prompt_cache_hit_tokens" || key == "cached_tokens") return usage.cache_read < 0 ? count(scan_, usage.cache_read) : scan_.skip();
+            if (key == "prompt_tokens_details" || key == "input_tokens_details")
+                return details(usage.cache_read, usage.audio_input);
+            if (key == "completion_tokens_details" || key == "output_tokens_details")
+                return details(usage.reasoning, usage.audio_output);
+            if (key == "prompt_cache_hit_tokens" || key == "cached_tokens")
+                return usage.cache_read < 0 ? count(scan_, usage.cache_read) : scan_.skip();
             if (key == "reasoning_tokens") return usage.reasoning < 0 ? count(scan_, usage.reasoning) : scan_.skip();
             if (key == "estimated") return usage.estimated = scan_.peek() == 't', scan_.skip();
             return scan_.skip();

@@ -14,12 +14,12 @@ struct ChunkFacts {
     std::string_view finish;     ///< as sent; a view into the chunk
     std::string_view model, id;  ///< likewise, escapes left as they are
     Counts usage;
-    bool error = false;          ///< has an `error` member that is not null
+    bool error = false;          ///< has an `error` with something in it, is an error object, or finished with "error"
     core::Fault fault;           ///< filled if error
 };
 
-/// [shared] One pass with simdjson on demand. `whole`: a chat completion instead of a chunk (message instead of delta).
-/// The chunk's bytes need no padding: short ones are copied into a thread-local buffer.
+/// [shared] One strict pass in place, nothing is copied. `whole`: a chat completion instead of a chunk (message, not delta).
+/// Any bytes will do; what is no JSON object in UTF-8 is not valid. Keys that come twice are no fault here.
 void read_openai(std::string_view json, bool whole, ChunkFacts& out);
 
 /// [shared] The fault in an OpenAI-shaped (or any of the common) error bodies with this HTTP status; kind by status and code.

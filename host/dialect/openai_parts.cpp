@@ -29,13 +29,27 @@ constexpr std::array<std::string_view, 6> own{"id", "object", "created", "model"
 struct Reason {
     std::string_view said, is;
 };
-constexpr std::array reasons{
-    Reason{"length", "length"}, Reason{"max_tokens", "length"}, Reason{"model_length", "length"}, Reason{"model_context_window_exceeded", "length"},
-    Reason{"max_output_tokens", "length"}, Reason{"tool_calls", "tool_calls"}, Reason{"tool_call", "tool_calls"}, Reason{"tool_use", "tool_calls"},
-    Reason{"function_call", "function_call"}, Reason{"content_filter", "content_filter"}, Reason{"content_filtered", "content_filter"},
-    Reason{"refusal", "content_filter"}, Reason{"guardrail_intervened", "content_filter"}, Reason{"safety", "content_filter"},
-    Reason{"recitation", "content_filter"}, Reason{"blocklist", "content_filter"}, Reason{"prohibited_content", "content_filter"},
-    Reason{"spii", "content_filter"}, Reason{"image_safety", "content_filter"}, Reason{"model_armor", "content_filter"}, Reason{"error_toxic", "content_filter"}};
+constexpr std::array reasons{Reason{"length", "length"},
+                             Reason{"max_tokens", "length"},
+                             Reason{"model_length", "length"},
+                             Reason{"model_context_window_exceeded", "length"},
+                             Reason{"max_output_tokens", "length"},
+                             Reason{"tool_calls", "tool_calls"},
+                             Reason{"tool_call", "tool_calls"},
+                             Reason{"tool_use", "tool_calls"},
+                             Reason{"function_call", "function_call"},
+                             Reason{"content_filter", "content_filter"},
+                             Reason{"content_filtered", "content_filter"},
+                             Reason{"refusal", "content_filter"},
+                             Reason{"guardrail_intervened", "content_filter"},
+                             Reason{"safety", "content_filter"},
+                             Reason{"recitation", "content_filter"},
+                             Reason{"blocklist", "content_filter"},
+                             Reason{"prohibited_content", "content_filter"},
+                             Reason{"spii", "content_filter"},
+                             Reason{"image_safety", "content_filter"},
+                             Reason{"model_armor", "content_filter"},
+                             Reason{"error_toxic", "content_filter"}};
 
 } // namespace
 
@@ -51,7 +65,10 @@ std::string_view Utf8Tail::join(std::string_view piece)
     return piece.substr(0, piece.size() - n);
 }
 
-bool is_own_member(std::string_view raw_key) noexcept { return std::find(own.begin(), own.end(), raw_key) != own.end(); }
+bool is_own_member(std::string_view raw_key) noexcept
+{
+    return std::find(own.begin(), own.end(), raw_key) != own.end();
+}
 
 void Members::add(std::string_view json_object)
 {

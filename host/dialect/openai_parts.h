@@ -65,13 +65,16 @@ struct ToolCall {
 class OpenAiSink : public AnswerWriter {
 public:
     virtual void refusal(std::uint32_t choice, std::string_view piece, std::string& out) = 0;
-    virtual void function_call(std::uint32_t choice, std::string_view name, std::string_view piece, std::string& out) = 0;
+    virtual void function_call(std::uint32_t choice, std::string_view name, std::string_view piece,
+                               std::string& out) = 0;
     /// Any other member of a delta or message (`inside`) or of the choice itself, as JSON.
-    virtual void other(std::uint32_t choice, bool inside, std::string_view raw_key, std::string_view json, std::string& out) = 0;
+    virtual void other(std::uint32_t choice, bool inside, std::string_view raw_key, std::string_view json,
+                       std::string& out) = 0;
     virtual void member(std::string_view raw_key, std::string_view json) = 0;
 };
 
-/// Tells `sink` what an OpenAI chunk (or, if `whole`, a completion) says. Nothing happens for what is no valid JSON object.
+/// Tells `sink` what an OpenAI chunk (or, if `whole`, a completion) says. Nothing happens for what is no valid JSON
+/// object.
 void replay(std::string_view json, bool whole, OpenAiSink& sink, std::string& out);
 
 std::unique_ptr<AnswerWriter> stream_writer(bool usage_wanted);

@@ -13,7 +13,10 @@ using core::JsonString;
 
 class Replay {
 public:
-    Replay(std::string_view json, bool whole, OpenAiSink& sink, std::string& out) : scan_(json, 256, false), whole_(whole), sink_(sink), out_(out) {}
+    Replay(std::string_view json, bool whole, OpenAiSink& sink, std::string& out)
+        : scan_(json, 256, false), whole_(whole), sink_(sink), out_(out)
+    {
+    }
 
     void run()
     {
@@ -71,15 +74,21 @@ private:
                 return true;
             };
             if (key.raw == "role" || next == 'n') return scan.skip();
-            if (key.raw == "content") return next == '"' ? words([&](const std::string& s) { sink_.text(choice_, s, out_); }) : parts(scan, false);
+            if (key.raw == "content")
+                return next == '"' ? words([&](const std::string& s) { sink_.text(choice_, s, out_); })
+                                   : parts(scan, false);
             if ((key.raw == "reasoning_content" || key.raw == "reasoning") && next == '"')
                 return words([&](const std::string& s) {
                     if (!std::exchange(reasoned, true)) sink_.reasoning(choice_, s, out_);
                 });
-            if (key.raw == "refusal" && next == '"') return words([&](const std::string& s) { sink_.refusal(choice_, s, out_); });
+            if (key.raw == "refusal" && next == '"')
+                return words([&](const std::string& s) { sink_.refusal(choice_, s, out_); });
             std::uint32_t place = 0;
             if (key.raw == "tool_calls" && next == '[') return scan.array([&] { return call(scan, place++); });
-            if (key.raw == "function_call" && next == '{') return function(scan, [&](const std::string& name, const std::string& arguments) { sink_.function_call(choice_, name, arguments, out_); });
+            if (key.raw == "function_call" && next == '{')
+                return function(scan, [&](const std::string& name, const std::string& arguments) {
+                    sink_.function_call(choice_, name, arguments, out_);
+                });
             std::string_view value;
             if (!scan.skip(value)) return false;
             sink_.other(choice_, true, key.raw, value, out_);
@@ -104,7 +113,8 @@ private:
         });
     }
 
-    template <class Tell> bool function(JsonScanner& scan, Tell&& tell)
+    template <class Tell>
+    bool function(JsonScanner& scan, Tell&& tell)
     {
         std::string name, arguments;
         const bool good = scan.object([&](const JsonString& key) {
@@ -138,10 +148,12 @@ private:
                 return true;
             }
             if (key.raw == "function" && scan.peek() == '{')
-                return function(scan, [&](std::string& n, std::string& a) { name = std::move(n), arguments = std::move(a); });
+                return function(scan,
+                                [&](std::string& n, std::string& a) { name = std::move(n), arguments = std::move(a); });
             if (!scan.skip(value)) return false;
             std::int64_t number = 0;
-            if (key.raw == "index" && core::json_integer(value, number) && number >= 0 && number < 1024) place = static_cast<std::uint32_t>(number);
+            if (key.raw == "index" && core::json_integer(value, number) && number >= 0 && number < 1024)
+                place = static_cast<std::uint32_t>(number);
             return true;
         });
         if (!good) return false;

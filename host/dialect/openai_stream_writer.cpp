@@ -33,9 +33,13 @@ public:
         if (!whole.empty()) reason_delta(choice, whole, out);
     }
 
-    void refusal(std::uint32_t choice, std::string_view piece, std::string& out) override { delta(choice, "\"refusal\":" + core::quoted(piece), out); }
+    void refusal(std::uint32_t choice, std::string_view piece, std::string& out) override
+    {
+        delta(choice, "\"refusal\":" + core::quoted(piece), out);
+    }
 
-    void tool_begin(std::uint32_t choice, std::uint32_t index, std::string_view id, std::string_view name, std::string& out) override
+    void tool_begin(std::uint32_t choice, std::uint32_t index, std::string_view id, std::string_view name,
+                    std::string& out) override
     {
         auto& c = at(choice);
         if (same_call(find_call(c.calls, index), id, name)) return;
@@ -44,23 +48,31 @@ public:
         auto& call = c.calls.emplace_back();
         call.index = index;
         call.id = id.empty() ? call_id(id_, choice, number) : std::string(id);
-        delta(choice, std::string(c.spoke ? "" : "\"content\":null,") + "\"tool_calls\":[{\"index\":" + std::to_string(number) + ",\"id\":" + core::quoted(call.id) +
-                          ",\"type\":\"function\",\"function\":{\"name\":" + core::quoted(name) + ",\"arguments\":\"\"}}]", out);
+        delta(choice,
+              std::string(c.spoke ? "" : "\"content\":null,") + "\"tool_calls\":[{\"index\":" + std::to_string(number) +
+                  ",\"id\":" + core::quoted(call.id) +
+                  ",\"type\":\"function\",\"function\":{\"name\":" + core::quoted(name) + ",\"arguments\":\"\"}}]",
+              out);
     }
 
     void tool_args(std::uint32_t choice, std::uint32_t index, std::string_view piece, std::string& out) override
     {
         auto& calls = at(choice).calls;
-        if (auto* call = find_call(calls, index)) arguments(choice, static_cast<std::size_t>(call - calls.data()), call->tail.join(piece), out);
+        if (auto* call = find_call(calls, index))
+            arguments(choice, static_cast<std::size_t>(call - calls.data()), call->tail.join(piece), out);
     }
 
     void function_call(std::uint32_t choice, std::string_view name, std::string_view piece, std::string& out) override
     {
         at(choice).legacy = true;
-        delta(choice, "\"function_call\":{" + (name.empty() ? std::string() : "\"name\":" + core::quoted(name) + ',') + "\"arguments\":" + core::quoted(piece) + '}', out);
+        delta(choice,
+              "\"function_call\":{" + (name.empty() ? std::string() : "\"name\":" + core::quoted(name) + ',') +
+                  "\"arguments\":" + core::quoted(piece) + '}',
+              out);
     }
 
-    void other(std::uint32_t choice, bool inside, std::string_view raw_key, std::string_view json, std::string& out) override
+    void other(std::uint32_t choice, bool inside, std::string_view raw_key, std::string_view json,
+               std::string& out) override
     {
         if (inside)
             delta(choice, '"' + std::string(raw_key) + "\":" + std::string(json), out);
@@ -146,7 +158,9 @@ private:
 
     void head(std::string_view id, std::string_view model, std::string_view created)
     {
-        head_ = "data: {\"id\":" + std::string(id) + ",\"object\":\"chat.completion.chunk\",\"created\":" + std::string(created) + ",\"model\":" + std::string(model) + ',';
+        head_ = "data: {\"id\":" + std::string(id) +
+                ",\"object\":\"chat.completion.chunk\",\"created\":" + std::string(created) +
+                ",\"model\":" + std::string(model) + ',';
     }
 
     static bool mentions_usage(std::string_view json) noexcept
@@ -184,7 +198,10 @@ private:
         if (!std::exchange(c.spoke, true)) out += inner.empty() ? "\"role\":\"assistant\"" : "\"role\":\"assistant\",";
         (((out += inner) += '}') += outer) += "}]}\n\n";
     }
-    void delta(std::uint32_t choice, std::string_view inner, std::string& out) { emit(choice, inner, ",\"finish_reason\":null", out); }
+    void delta(std::uint32_t choice, std::string_view inner, std::string& out)
+    {
+        emit(choice, inner, ",\"finish_reason\":null", out);
+    }
 
     void reason_delta(std::uint32_t choice, std::string_view whole, std::string& out)
     {
@@ -196,13 +213,17 @@ private:
     {
         if (piece.empty()) return;
         at(choice).calls[number].has_arguments = true;
-        delta(choice, "\"tool_calls\":[{\"index\":" + std::to_string(number) + ",\"function\":{\"arguments\":" + core::quoted(piece) + "}}]", out);
+        delta(choice,
+              "\"tool_calls\":[{\"index\":" + std::to_string(number) +
+                  ",\"function\":{\"arguments\":" + core::quoted(piece) + "}}]",
+              out);
     }
 
     void flush_text(std::uint32_t choice, std::string& out)
     {
         if (const auto rest = at(choice).reasoning.rest(); !rest.empty()) reason_delta(choice, rest, out);
-        if (const auto rest = at(choice).text.rest(); !rest.empty()) delta(choice, "\"content\":" + core::quoted(rest), out);
+        if (const auto rest = at(choice).text.rest(); !rest.empty())
+            delta(choice, "\"content\":" + core::quoted(rest), out);
     }
 
     bool usage_wanted_, usage_sent_ = false, passing_ = false, ended_ = false;

@@ -24,10 +24,14 @@ class WholeWriter final : public OpenAiSink {
 public:
     void begin(const AnswerMeta& meta, std::string&) override { meta_ = meta; }
     void text(std::uint32_t choice, std::string_view piece, std::string&) override { at(choice).text += piece; }
-    void reasoning(std::uint32_t choice, std::string_view piece, std::string&) override { at(choice).reasoning += piece; }
+    void reasoning(std::uint32_t choice, std::string_view piece, std::string&) override
+    {
+        at(choice).reasoning += piece;
+    }
     void refusal(std::uint32_t choice, std::string_view piece, std::string&) override { at(choice).refusal += piece; }
 
-    void tool_begin(std::uint32_t choice, std::uint32_t index, std::string_view id, std::string_view name, std::string&) override
+    void tool_begin(std::uint32_t choice, std::uint32_t index, std::string_view id, std::string_view name,
+                    std::string&) override
     {
         auto& calls = at(choice).calls;
         if (same_call(find_call(calls, index), id, name)) return;
@@ -53,11 +57,13 @@ public:
         c.arguments += piece;
     }
 
-    void other(std::uint32_t choice, bool inside, std::string_view raw_key, std::string_view json, std::string&) override
+    void other(std::uint32_t choice, bool inside, std::string_view raw_key, std::string_view json,
+               std::string&) override
     {
         auto& c = at(choice);
         auto& list = inside ? c.inside : c.beside;
-        const auto known = std::find_if(list.begin(), list.end(), [&](const auto& entry) { return entry.first == raw_key; });
+        const auto known =
+            std::find_if(list.begin(), list.end(), [&](const auto& entry) { return entry.first == raw_key; });
         if (known == list.end())
             list.emplace_back(raw_key, json);
         else if (raw_key == "logprobs")
@@ -91,7 +97,9 @@ public:
             return;
         }
         if (choices_.empty()) at(0);
-        out += "{\"id\":" + core::quoted(meta_.id) + ",\"object\":\"chat.completion\",\"created\":" + std::to_string(meta_.created) + ",\"model\":" + core::quoted(meta_.model) + ',';
+        out += "{\"id\":" + core::quoted(meta_.id) +
+               ",\"object\":\"chat.completion\",\"created\":" + std::to_string(meta_.created) +
+               ",\"model\":" + core::quoted(meta_.model) + ',';
         extras_.append_to(out);
         out += "\"choices\":[";
         bool first = true;
@@ -143,7 +151,8 @@ private:
             scan.object([&](const core::JsonString& key) {
                 std::string_view value;
                 if (!scan.skip(value)) return false;
-                const auto known = std::find_if(merged.begin(), merged.end(), [&](const auto& entry) { return entry.first == key.raw; });
+                const auto known = std::find_if(merged.begin(), merged.end(),
+                                                [&](const auto& entry) { return entry.first == key.raw; });
                 if (known == merged.end())
                     merged.emplace_back(key.raw, value);
                 else if (value != "null")
@@ -171,12 +180,15 @@ private:
             out += ",\"tool_calls\":[";
             for (const auto& call : c.calls) {
                 if (&call != c.calls.data()) out += ',';
-                out += "{\"id\":" + core::quoted(call.id) + ",\"type\":\"function\",\"function\":{\"name\":" + core::quoted(call.name) +
+                out += "{\"id\":" + core::quoted(call.id) +
+                       ",\"type\":\"function\",\"function\":{\"name\":" + core::quoted(call.name) +
                        ",\"arguments\":" + core::quoted(call.has_arguments ? call.arguments : "{}") + "}}";
             }
             out += ']';
         }
-        if (c.legacy) out += ",\"function_call\":{\"name\":" + core::quoted(c.function) + ",\"arguments\":" + core::quoted(c.arguments.empty() ? "{}" : c.arguments) + '}';
+        if (c.legacy)
+            out += ",\"function_call\":{\"name\":" + core::quoted(c.function) +
+                   ",\"arguments\":" + core::quoted(c.arguments.empty() ? "{}" : c.arguments) + '}';
         out += '}';
         bool told = false;
         for (const auto& [key, value] : c.beside) {

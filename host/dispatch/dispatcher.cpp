@@ -122,8 +122,9 @@ wire::Task<Outcome> Dispatcher::run(const Job& job, Answer& answer)
             const bool others = at + 1 < job.order.size();
             if (others && rule.next_candidate && last.kind != FaultKind::Stale) break; // never wait while somebody else may answer
             if (tries >= std::min<std::int64_t>(rule.retries_here, job.same_target_retries)) break;
-            if (last.kind == FaultKind::Overloaded || last.kind == FaultKind::Transient)
-                if (!co_await back_off(tries, job.deadline_us, job.seed ^ static_cast<std::uint64_t>(began))) break;
+            if (last.kind != FaultKind::Overloaded && last.kind != FaultKind::Transient) continue;
+            const bool in_time = co_await back_off(tries, job.deadline_us, job.seed ^ static_cast<std::uint64_t>(began));
+            if (!in_time) break;
         }
         if (!core::rule_of(last.kind).next_candidate) break;
     }

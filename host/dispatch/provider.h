@@ -57,7 +57,7 @@ enum class EventKind : std::int32_t { Start = 1, Text = 2, Reasoning = 3, ToolBe
 struct Event {
     EventKind kind = EventKind::Text;
     std::uint32_t choice = 0, index = 0;
-    std::string_view data, id, name;
+    std::string_view data = {}, id = {}, name = {};
     const Usage* usage = nullptr;
     const core::Fault* fault = nullptr;
 };

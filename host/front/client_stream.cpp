@@ -184,7 +184,8 @@ wire::Task<bool> ClientStream::respond_whole()
     list.emplace_back("content-type", "application/json");
     committed_ = true;
     status_ = 200;
-    const bool sent = co_await exchange_.respond(200, views(list), body);
+    const auto headers = views(list);
+    const bool sent = co_await exchange_.respond(200, headers, body);
     pending_.clear(), stored_.clear(), held_.clear();
     gone_ = !sent;
     co_return sent;
@@ -219,7 +220,8 @@ wire::Task<bool> ClientStream::flush()
         status_ = 200;
     }
     if (!held_.empty()) pieces.insert(pieces.begin(), held_);
-    const bool sent = pieces.size() == 1 ? co_await exchange_.write(pieces[0]) : co_await exchange_.write(std::span<const std::string_view>(pieces));
+    const std::span<const std::string_view> all(pieces);
+    const bool sent = co_await exchange_.write(all);
     pending_.clear(), stored_.clear(), held_.clear();
     gone_ = !sent;
     co_return sent;
@@ -238,7 +240,8 @@ wire::Task<void> ClientStream::finish()
         co_return;
     }
     content_ = true; // an answer that is complete goes out, whatever is in it
-    if (co_await flush() && !gone_) co_await exchange_.finish();
+    const bool sent = co_await flush();
+    if (sent && !gone_) co_await exchange_.finish();
 }
 
 wire::Task<void> ClientStream::fail(const core::Fault& fault, const std::vector<dialect::AttemptNote>& attempts)
@@ -250,7 +253,9 @@ wire::Task<void> ClientStream::fail(const core::Fault& fault, const std::vector<
         }
         const auto last = dialect_.error_event(fault, options_.done_after_error);
         pending_.clear(), stored_.clear();
-        if (co_await exchange_.write(std::string_view(last))) co_await exchange_.finish();
+        const std::string_view piece(last);
+        const bool sent = co_await exchange_.write(piece);
+        if (sent) co_await exchange_.finish();
         co_return;
     }
     const auto error = dialect_.error(fault, attempts);
@@ -265,7 +270,8 @@ wire::Task<void> ClientStream::fail(const core::Fault& fault, const std::vector<
     const bool hopeless = fault.kind == core::FaultKind::Quota || fault.kind == core::FaultKind::ContentPolicy;
     if (attempts.size() > 1 || hopeless) list.emplace_back("x-should-retry", "false"); // we have retried where it could help
     status_ = error.status;
-    co_await exchange_.respond(error.status, views(list), error.body);
+    const auto headers = views(list);
+    co_await exchange_.respond(error.status, headers, error.body);
 }
 
 } // namespace front

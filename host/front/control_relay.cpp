@@ -72,7 +72,8 @@ wire::Task<bool> relay_control(wire::Exchange& exchange, LoopContext& context, c
         answer += *bytes;
     }
     if (!whole) {
-        co_await reply_error(exchange, {.kind = FaultKind::Internal, .message = "The control plane does not answer.", .status = 503}, request_id);
+        const Fault fault{.kind = FaultKind::Internal, .message = "The control plane does not answer.", .status = 503};
+        co_await reply_error(exchange, fault, request_id);
         co_return true;
     }
     wire::Headers relayed{{"x-request-id", request_id}, {"cache-control", "no-store"}};

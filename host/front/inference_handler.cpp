@@ -133,7 +133,8 @@ wire::Task<void> ChatAnswer::refuse(const Fault& fault)
 {
     outcome_.fault = fault;
     stream_.emplace(exchange_, dialect_, ClientStream::Options{}, [this](HeaderList& out) { add_headers(out); });
-    co_await stream_->fail(fault, {});
+    const std::vector<dialect::AttemptNote> none;
+    co_await stream_->fail(fault, none);
 }
 
 wire::Task<void> ChatAnswer::answer()

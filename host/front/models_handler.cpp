@@ -62,7 +62,8 @@ wire::Task<void> list_models(wire::Exchange& exchange, const Runtime& runtime, s
                 (all.empty() ? "null" : core::quoted(all.back().id));
     }
     body += '}';
-    co_await exchange.respond(200, headers_for(request_id), body);
+    const auto headers = headers_for(request_id);
+    co_await exchange.respond(200, headers, body);
 }
 
 wire::Task<void> show_model(wire::Exchange& exchange, const Runtime& runtime, std::string_view id, std::string_view request_id)
@@ -73,7 +74,8 @@ wire::Task<void> show_model(wire::Exchange& exchange, const Runtime& runtime, st
     if (found == runtime.models.end()) { // a spelling that is not listed: provider/id, an alias
         const auto resolved = runtime.table.resolve(name);
         if (!resolved.route && (resolved.targets.empty() || resolved.targets.front()->open)) {
-            co_await reply_error(exchange, {.kind = core::FaultKind::NotFound, .message = "The model `" + name + "` does not exist.", .code = "model_not_found", .param = "model"}, request_id);
+            const core::Fault fault{.kind = core::FaultKind::NotFound, .message = "The model `" + name + "` does not exist.", .code = "model_not_found", .param = "model"};
+            co_await reply_error(exchange, fault, request_id);
             co_return;
         }
         other = {name, resolved.route ? "portolan" : resolved.targets.front()->provider};
@@ -81,7 +83,8 @@ wire::Task<void> show_model(wire::Exchange& exchange, const Runtime& runtime, st
     const auto& model = found == runtime.models.end() ? other : *found;
     const bool as_anthropic = exchange.head().headers.has("anthropic-version");
     const std::string body = as_anthropic ? anthropic(model, runtime.created_unix) : openai(model, runtime.created_unix);
-    co_await exchange.respond(200, headers_for(request_id), body);
+    const auto headers = headers_for(request_id);
+    co_await exchange.respond(200, headers, body);
 }
 
 } // namespace front

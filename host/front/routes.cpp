@@ -89,14 +89,19 @@ wire::Task<void> serve(wire::Exchange& exchange, LoopContext& context)
         case Answers::Live: co_await show_live(exchange); break;
         case Answers::Ready: co_await show_ready(exchange, context); break;
         case Answers::Root: co_await show_root(exchange, context); break;
-        case Answers::NotYet:
-            co_await reply_error(exchange, {.kind = FaultKind::NotFound, .message = "The Assistants API was retired by its inventor; use /v1/chat/completions.", .status = 501, .code = "not_implemented"}, request_id);
+        case Answers::NotYet: {
+            const Fault fault{.kind = FaultKind::NotFound, .message = "The Assistants API was retired by its inventor; use /v1/chat/completions.", .status = 501, .code = "not_implemented"};
+            co_await reply_error(exchange, fault, request_id);
             break;
+        }
         }
         context.requests(r.label, exchange.status(), false).add();
         co_return;
     }
-    if (!path_known && co_await relay_control(exchange, context, *runtime, request_id)) co_return;
+    if (!path_known) {
+        const bool answered = co_await relay_control(exchange, context, *runtime, request_id);
+        if (answered) co_return;
+    }
     const std::string allow = path_known ? "" : core::control_methods(head.path);
     if (path_known || !allow.empty()) {
         std::string methods = allow;
@@ -104,11 +109,13 @@ wire::Task<void> serve(wire::Exchange& exchange, LoopContext& context)
             std::string_view rest;
             if (match(r.path, head.path, rest)) methods = r.get && r.post ? "GET, HEAD, POST" : r.get ? "GET, HEAD" : "POST";
         }
-        co_await reply_error(exchange, {.kind = FaultKind::MethodNotAllowed, .message = "This path answers " + methods + " only."}, request_id, methods);
+        const Fault fault{.kind = FaultKind::MethodNotAllowed, .message = "This path answers " + methods + " only."};
+        co_await reply_error(exchange, fault, request_id, methods);
         context.requests("other", 405, false).add();
         co_return;
     }
-    co_await reply_error(exchange, {.kind = FaultKind::NotFound, .message = "There is nothing at " + std::string(head.path) + "."}, request_id);
+    const Fault fault{.kind = FaultKind::NotFound, .message = "There is nothing at " + std::string(head.path) + "."};
+    co_await reply_error(exchange, fault, request_id);
     context.requests("other", 404, false).add();
 }
 

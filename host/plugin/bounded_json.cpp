@@ -41,6 +41,8 @@ std::optional<nlohmann::json> parse_bounded(std::string_view text, std::string& 
     } catch (const nlohmann::json::parse_error& error) {
         why = "not valid JSON near byte " + std::to_string(error.byte);
         return std::nullopt;
+    } catch (const nlohmann::json::out_of_range&) {
+        return why = "not usable JSON: a number is out of range", std::nullopt;
     }
 }
 

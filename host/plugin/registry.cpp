@@ -1,5 +1,6 @@
 #include "plugin/registry.h"
 
+#include "plugin/bounded_json.h"
 #include "plugin/generation.h"
 #include "plugin/schema.h"
 
@@ -13,6 +14,13 @@ namespace {
 
 core::Fault wrong_request(std::string why) { return {.kind = core::FaultKind::BadRequest, .message = std::move(why)}; }
 
+std::string lines_of(const std::vector<std::string>& mistakes)
+{
+    std::string all;
+    for (const auto& mistake : mistakes) all += (all.empty() ? "" : "\n") + mistake;
+    return all;
+}
+
 /// The configuration as the component wants it, and the endpoint's base URL, which is the host's business.
 struct Configured {
     std::string config, base_url;
@@ -20,23 +28,21 @@ struct Configured {
 
 core::Result<Configured> configure(const Component& about, std::string_view text)
 {
-    auto config = nlohmann::json::parse(text, nullptr, false);
+    std::string why;
+    auto config = parse_bounded(text, why);
+    if (!config) return wrong_request("/: " + why);
     const auto schema = nlohmann::json::parse(about.config_schema);
     Configured c;
-    if (config.is_object()) { // else complete() says what is wrong
+    if (config->is_object()) { // else complete() says what is wrong
         const bool wanted = schema.contains("properties") && schema["properties"].contains("base_url");
-        if (const auto url = config.find("base_url"); url != config.end() && url->is_string()) {
+        if (const auto url = config->find("base_url"); url != config->end() && url->is_string()) {
             c.base_url = url->get<std::string>();
-            if (!wanted) config.erase(url);
-        } else if (wanted && url == config.end() && !about.base_url.empty() && about.base_url.find('{') == std::string::npos)
-            config["base_url"] = about.base_url;
+            if (!wanted) config->erase(url);
+        } else if (wanted && url == config->end() && !about.base_url.empty() && about.base_url.find('{') == std::string::npos)
+            (*config)["base_url"] = about.base_url;
     }
-    auto completed = complete(about.config_schema, config.is_object() ? config.dump() : std::string(text));
-    if (!completed.mistakes.empty()) {
-        std::string all;
-        for (const auto& mistake : completed.mistakes) all += (all.empty() ? "" : "\n") + mistake;
-        return wrong_request(std::move(all));
-    }
+    auto completed = complete(about.config_schema, config->dump());
+    if (!completed.mistakes.empty()) return wrong_request(lines_of(completed.mistakes));
     c.config = std::move(completed.json);
     if (c.base_url.empty()) // a default of the schema
         if (const auto full = nlohmann::json::parse(c.config); full.contains("base_url") && full["base_url"].is_string()) c.base_url = full["base_url"];
@@ -112,11 +118,7 @@ core::Result<std::unique_ptr<routing::Policy>> Registry::make_policy(std::string
     const auto& about = entry->library->manifest().components.at(entry->name);
     if (about.kind != PORTOLAN_POLICY) return wrong_request(entry->name + " is no policy but " + about.kind);
     auto completed = complete(about.config_schema, config);
-    if (!completed.mistakes.empty()) {
-        std::string all;
-        for (const auto& mistake : completed.mistakes) all += (all.empty() ? "" : "\n") + mistake;
-        return wrong_request(std::move(all));
-    }
+    if (!completed.mistakes.empty()) return wrong_request(lines_of(completed.mistakes));
     std::unique_lock guard(lock_);
     const auto limits = limits_of(plugins_);
     guard.unlock();

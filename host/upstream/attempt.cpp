@@ -82,7 +82,10 @@ wire::Task<AttemptResult> Attempt::run(const AttemptRequest& request, AnswerSink
     began_us_ = now();
     const bool generates = request.endpoint->provider->generates();
     sink.begin(request.request.native, !request.request.stream);
-    result.fault = generates ? co_await generate(request, sink, result) : co_await call_out(request, sink, result);
+    if (generates) // not "?:": gcc 12 destroys both branches' temporaries when they suspend
+        result.fault = co_await generate(request, sink, result);
+    else
+        result.fault = co_await call_out(request, sink, result);
     sink.reading(nullptr);
     call_.reset();
     if (aborted_) result.fault = cancelled();
@@ -99,7 +102,8 @@ wire::Task<Fault> Attempt::generate(const AttemptRequest& request, AnswerSink& s
         if (provider.blocks()) {
             BufferedEvents events;
             const Waiting waiting(*this);
-            const auto off = co_await wire::off_loop([&] { step = (*run)->step(facts(request), events); });
+            std::function<void()> work = [&] { step = (*run)->step(facts(request), events); };
+            const auto off = co_await wire::off_loop(std::move(work));
             if (off.rejected) co_return Fault{.kind = FaultKind::Overloaded, .message = "Too many generators are at work."};
             events.replay(sink);
         } else
@@ -107,10 +111,12 @@ wire::Task<Fault> Attempt::generate(const AttemptRequest& request, AnswerSink& s
         note_content(sink, result);
         if (const auto* found = sink.fault()) co_return *found;
         if (!step) co_return std::move(step).fault();
-        if (!co_await sink.flush()) co_return cancelled();
+        const bool there = co_await sink.flush();
+        if (!there) co_return cancelled();
         more = step->more;
         if (request.deadline_us && now() > request.deadline_us) co_return Fault{.kind = FaultKind::Deadline, .message = "The request ran out of time."};
-        if (aborted_ || (more && step->delay_us > 0 && !co_await wait(step->delay_us))) co_return cancelled();
+        if (more && step->delay_us > 0) co_await wait(step->delay_us);
+        if (aborted_) co_return cancelled();
     }
     co_return completeness(sink, false);
 }
@@ -179,7 +185,8 @@ wire::Task<Fault> Attempt::one_round(const AttemptRequest& request, dispatch::Pr
     if (!body.pieces.empty() && !has("content-type")) headers.push_back({"content-type", "application/json"});
     if (!has("accept")) headers.push_back({"accept", rq.stream ? "text/event-stream" : "application/json"});
     if (!has("user-agent")) headers.push_back({"user-agent", "portolan"});
-    if (plan.delay_us > 0 && !co_await wait(plan.delay_us)) co_return cancelled();
+    if (plan.delay_us > 0) co_await wait(plan.delay_us);
+    if (aborted_) co_return cancelled();
 
     const auto& t = endpoint.timeouts;
     wire::ClientRequest out;
@@ -236,7 +243,8 @@ wire::Task<Fault> Attempt::read_reply(const AttemptRequest& request, dispatch::P
             note_content(sink, result);
             if (result.ttft_us >= 0) call_->set_read_deadline(0);
         }
-        if (!co_await sink.flush()) co_return cancelled();
+        const bool there = co_await sink.flush();
+        if (!there) co_return cancelled();
     }
     if (!cutter.tail().empty()) sink.tail(cutter.tail());
     auto ended = exchange.end(facts(request), sink);
@@ -244,7 +252,8 @@ wire::Task<Fault> Attempt::read_reply(const AttemptRequest& request, dispatch::P
     if (!ended) co_return std::move(ended).fault();
     more = *ended;
     note_content(sink, result);
-    if (!co_await sink.flush()) co_return cancelled();
+    const bool there = co_await sink.flush();
+    if (!there) co_return cancelled();
     sink.reading(nullptr);
     co_return Fault{};
 }

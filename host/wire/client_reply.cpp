@@ -2,6 +2,7 @@
 #include "wire/client_reply.h"
 
 #include "core/text.h"
+#include "wire/prescan.h"
 
 #include <llhttp.h>
 
@@ -171,6 +172,7 @@ core::Status ReplyParser::read_head()
     if (found.parser.http_major != 1 || found.parser.http_minor > 1) return bad("its HTTP version");
     if (head_.status < 100 || head_.status > 599) return bad("its status code");
     for (auto& header : head_.headers) {
+        if (!is_token(header.name)) return bad("the name of a header"); // llhttp lets spaces pass
         auto* name = text_.data() + (header.name.data() - text_.data());
         for (std::size_t i = 0; i < header.name.size(); ++i)
             if (name[i] >= 'A' && name[i] <= 'Z') name[i] = static_cast<char>(name[i] | 0x20);
@@ -186,11 +188,16 @@ core::Status ReplyParser::choose_framing(bool http11)
     std::string_view length, coding;
     keep_alive_ = http11;
     for (const auto& header : head_.headers) {
-        if (header.name == "content-length") ++lengths, length = header.value;
-        else if (header.name == "transfer-encoding") ++codings, coding = header.value;
-        else if (header.name == "connection")
+        if (header.name == "content-length") {
+            ++lengths;
+            length = header.value;
+        } else if (header.name == "transfer-encoding") {
+            ++codings;
+            coding = header.value;
+        } else if (header.name == "connection") {
             for (const auto& token : core::split(header.value, ','))
                 if (core::equal_nocase(token, "close")) keep_alive_ = false;
+        }
     }
     if (lengths > 1) return bad("two content-lengths");
     if (codings > 0 && lengths > 0) return bad("both a content-length and a transfer-encoding");

@@ -24,6 +24,8 @@ public:
     /// The peer closed in good order: completes a body that lasts until then. False: it was cut.
     [[nodiscard]] bool end() noexcept;
     [[nodiscard]] bool complete() const noexcept { return state_ == State::Complete; }
+    /// What came behind the last piece is wrong; the next take_body() says so.
+    [[nodiscard]] bool malformed() const noexcept { return state_ == State::Bad; }
     /// The connection may serve another request once the reply is complete.
     [[nodiscard]] bool keep_alive() const noexcept { return keep_alive_; }
 

@@ -2,25 +2,13 @@
 #include "wire/client_request.h"
 
 #include "core/text.h"
+#include "wire/prescan.h"
 
 #include <algorithm>
-#include <array>
 
 namespace wire {
 
 namespace {
-
-// RFC 9110, 5.6.2.
-constexpr std::array<bool, 256> token_characters = [] {
-    std::array<bool, 256> table{};
-    for (const unsigned char c : std::string_view("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")) table[c] = true;
-    return table;
-}();
-
-bool is_token(std::string_view s) noexcept
-{
-    return !s.empty() && std::all_of(s.begin(), s.end(), [](char c) { return token_characters[static_cast<unsigned char>(c)]; });
-}
 
 bool is_value(std::string_view s) noexcept
 {

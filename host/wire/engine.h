@@ -70,13 +70,8 @@ struct Loop::Core {
     Detached::promise_type* detached = nullptr;
     std::shared_ptr<void> names;    ///< what resolve.cpp keeps of the resolver's answers
     std::shared_ptr<void> trusted;  ///< what tls.cpp keeps of certificate stores
-    std::vector<std::unique_ptr<char[]>> buffers; ///< free blocks of buffer_size
-    static constexpr std::size_t buffer_size = 16 * 1024, most_buffers = 256;
     boost::asio::io_context io{1};
     boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work;
-
-    std::unique_ptr<char[]> take_buffer();
-    void give_buffer(std::unique_ptr<char[]> buffer) noexcept;
 
 private:
     void turn(const std::atomic<bool>& stopping);

@@ -135,21 +135,6 @@ void Loop::Core::turn(const std::atomic<bool>& stopping)
     if (end - begin > lag.load(std::memory_order_relaxed)) lag.store(end - begin, std::memory_order_relaxed);
 }
 
-std::unique_ptr<char[]> Loop::Core::take_buffer()
-{
-    if (buffers.empty()) return std::make_unique_for_overwrite<char[]>(buffer_size);
-    auto buffer = std::move(buffers.back());
-    buffers.pop_back();
-    return buffer;
-}
-
-void Loop::Core::give_buffer(std::unique_ptr<char[]> buffer) noexcept
-{
-    if (buffers.size() >= most_buffers) return;
-    if (buffers.capacity() == 0) buffers.reserve(most_buffers);
-    buffers.push_back(std::move(buffer));
-}
-
 // --- all loops
 
 struct Loops::Threads {

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <arpa/inet.h>
 #include <array>
+#include <functional>
 #include <netdb.h>
 #include <sys/socket.h>
 #include <unordered_map>
@@ -100,7 +101,9 @@ Task<core::Result<Addresses>> resolve(std::string host, std::int64_t ttl_us)
     names->known[host].asking_until = loop.now_us() + longest_look_up_us;
 
     const auto found = std::make_shared<Known>();
-    const auto offered = co_await off_loop([found, host] { *found = look_up(host); });
+    // Named: gcc 12 destroys a closure with captures twice when it is a temporary within co_await.
+    const std::function<void()> work = [found, host] { *found = look_up(host); };
+    const auto offered = co_await off_loop(work);
     if (offered.rejected) {
         names->known[host].asking_until = 0;
         co_return unreachable(host, "too many names are being looked up");

@@ -72,6 +72,10 @@ public:
     {
         if (writer_.who == who) writer_ = {};
     }
+    void cancel_hangup(const void* who) noexcept
+    {
+        if (hangup_.who == who) hangup_ = {};
+    }
     /// Until the peer resets or closes both ways (a FIN alone does not end it); then `wake` with None.
     void wait_hangup(Wake wake);
 

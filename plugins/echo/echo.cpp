@@ -1,4 +1,5 @@
-// Says back the last user message, one word at a time, or as many words as wanted: an upstream for tests, demos and measuring.
+// Says back the last user message, one word at a time, or as many words as wanted: an upstream for tests, demos and
+// measuring.
 #include <portolan/json.hpp>
 
 #include <algorithm>

@@ -1,5 +1,5 @@
-// Any upstream that already speaks OpenAI: vLLM, llama.cpp, Groq, Together, OpenAI itself. The request's bytes go in with a few
-// members edited, the reply's bytes come out; unknown fields pass untouched both ways.
+// Any upstream that already speaks OpenAI: vLLM, llama.cpp, Groq, Together, OpenAI itself. The request's bytes go in
+// with a few members edited, the reply's bytes come out; unknown fields pass untouched both ways.
 #include <portolan/json.hpp>
 
 #include <algorithm>
@@ -161,8 +161,9 @@ private:
         const auto status = portolan::text(response, "/status");
         if (status == "failed") return failed(response, out);
         if (status == "incomplete")
-            return out.finish(portolan::text(response, "/incomplete_details/reason") == "content_filter" ? "content_filter"
-                                                                                                         : "length");
+            return out.finish(portolan::text(response, "/incomplete_details/reason") == "content_filter"
+                                  ? "content_filter"
+                                  : "length");
         bool calls = false;
         for (const auto& item : portolan::at<json>(response, "/output", json::array()))
             calls |= portolan::text(item, "/type") == "function_call";
@@ -201,8 +202,8 @@ public:
             if (has.has(name)) out.edit(pointer_to(name), {});
     }
 
-    /// What the host is to judge is told before the bytes are given: it may refuse the RAW event of a chunk that turned out to be
-    /// an error, and then another candidate answers instead.
+    /// What the host is to judge is told before the bytes are given: it may refuse the RAW event of a chunk that turned
+    /// out to be an error, and then another candidate answers instead.
     void frame(const portolan::Call&, const portolan::Frame& f, portolan::Events& out) override
     {
         if (f.kind() == PORTOLAN_FRAME_RAW) return out.bytes(f.reply().header("content-type"), f.data());
@@ -269,7 +270,8 @@ private:
 
     void edit_max_tokens(const Members& has, portolan::Http& out)
     {
-        const std::string_view want = rename_max_tokens_ ? "max_completion_tokens" : std::string_view(s_.max_tokens_field);
+        const std::string_view want =
+            rename_max_tokens_ ? "max_completion_tokens" : std::string_view(s_.max_tokens_field);
         const bool to_new = want == "max_completion_tokens";
         sent_max_tokens_ = !has.max_tokens.empty() && !to_new;
         if (want.empty()) return;
@@ -316,7 +318,8 @@ private:
 
 } // namespace
 
-PORTOLAN_PLUGIN(R"({"id":"portolan.openai-compatible","version":"0.1.0","license":"Apache-2.0","components":{"openai-compatible":{
+PORTOLAN_PLUGIN(
+    R"({"id":"portolan.openai-compatible","version":"0.1.0","license":"Apache-2.0","components":{"openai-compatible":{
   "kind":"portolan.provider/1","title":"OpenAI-compatible","streams":true,
   "ops":{"chat":{"native":["openai","responses"]},"responses":{"native":["responses"]},
          "completions":{"native":["openai"]},"embeddings":{"native":["openai"]},"moderations":{"native":["openai"]},
@@ -335,4 +338,4 @@ PORTOLAN_PLUGIN(R"({"id":"portolan.openai-compatible","version":"0.1.0","license
       "chat":{"type":"string"},"completions":{"type":"string"},"embeddings":{"type":"string"},"moderations":{"type":"string"},
       "rerank":{"type":"string"},"image_generate":{"type":"string"},"image_edit":{"type":"string"},"speech":{"type":"string"},
       "transcribe":{"type":"string"},"responses":{"type":"string"},"models":{"type":"string"},"health":{"type":"string"}}}}}}}})",
-                portolan::component<OpenAiCompatible>("openai-compatible"))
+    portolan::component<OpenAiCompatible>("openai-compatible"))

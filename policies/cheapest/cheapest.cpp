@@ -1,5 +1,5 @@
-// The lowest expected cost first; "balanced" asks for a quality before it looks at the cost. Integer money: the host says
-// what this request may cost where.
+// The lowest expected cost first; "balanced" asks for a quality before it looks at the cost. Integer money: the host
+// says what this request may cost where.
 #include "../order.hpp"
 
 #include <portolan/json.hpp>
@@ -49,7 +49,8 @@ public:
     explicit Balanced(const portolan::Config& c)
     {
         const auto config = portolan::json::parse(c.json);
-        if (const auto bar = config.find("min_quality"); bar != config.end() && bar->is_number()) bar_ = bar->get<double>();
+        if (const auto bar = config.find("min_quality"); bar != config.end() && bar->is_number())
+            bar_ = bar->get<double>();
     }
 
     void decide(const portolan::Call&, const portolan::Snapshot& s, portolan::Ranking& out) const override

@@ -14,7 +14,8 @@ public:
         for (const auto group : {positions.well(), positions.unwell_ones()})
             for (std::size_t k = 0; k < group.size(); ++k) {
                 const auto i = group[(s.raw().sequence + k) % group.size()];
-                out.pick(i, -double(k), order::reason(*s.candidates()[i], k == 0 ? "its turn" : "after the one whose turn it is"));
+                out.pick(i, -double(k),
+                         order::reason(*s.candidates()[i], k == 0 ? "its turn" : "after the one whose turn it is"));
             }
     }
 };

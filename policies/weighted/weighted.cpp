@@ -18,8 +18,8 @@ public:
 
 private:
     /// `first`: the first of all candidates comes from this group, so each has a chance of being it.
-    static void draw(const portolan::Snapshot& s, std::span<order::Positions::Index> left, order::Dice& dice, bool first,
-                     portolan::Ranking& out)
+    static void draw(const portolan::Snapshot& s, std::span<order::Positions::Index> left, order::Dice& dice,
+                     bool first, portolan::Ranking& out)
     {
         const auto weight = [&](std::size_t i) -> std::uint64_t { return s.candidates()[i]->weight; };
         const std::size_t all = left.size();

@@ -32,7 +32,8 @@ Ran run(const abi::Instance& echo, const json& c, std::uint64_t seed)
     REQUIRE(table.open(echo.self(), &call, &rq, &self) == PORTOLAN_OK);
     Ran out;
     portolan_status status = PORTOLAN_MORE;
-    for (; status == PORTOLAN_MORE && out.steps < 100'000; ++out.steps) status = table.step(self, &call, &abi::events_table());
+    for (; status == PORTOLAN_MORE && out.steps < 100'000; ++out.steps)
+        status = table.step(self, &call, &abi::events_table());
     table.close(self);
     REQUIRE(status == PORTOLAN_OK);
     out.later = said.later;
@@ -41,7 +42,8 @@ Ran run(const abi::Instance& echo, const json& c, std::uint64_t seed)
         out.texts += is_text;
         if (is_text && !out.events.empty() && out.events.back().at("kind") == "text" &&
             out.events.back().value("choice", 0) == e.value("choice", 0))
-            out.events.back()["data"] = out.events.back().at("data").get<std::string>() + e.at("data").get<std::string>();
+            out.events.back()["data"] =
+                out.events.back().at("data").get<std::string>() + e.at("data").get<std::string>();
         else
             out.events.push_back(e);
     }
@@ -54,7 +56,8 @@ TEST_CASE("every generator answers its wire cases as written")
 {
     int cases = 0;
     for (const auto& path : abi::case_files("plugins", "wire")) {
-        const abi::PluginFile file(abi::plugins_folder() / (path.parent_path().parent_path().filename().string() + ".so"));
+        const abi::PluginFile file(abi::plugins_folder() /
+                                   (path.parent_path().parent_path().filename().string() + ".so"));
         for (const auto& c : abi::read_json(path)) {
             const auto component = c.value("component", "");
             if (!c.contains("request")) continue;

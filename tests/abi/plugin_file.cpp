@@ -16,8 +16,8 @@ namespace {
 // A handle is the recorder's address here: the test outlives its calls. A real host looks a number up instead.
 Recorder& recorder(portolan_handle call) { return *reinterpret_cast<Recorder*>(static_cast<std::uintptr_t>(call)); }
 
-const char* const kinds[] = {"",       "start", "text",  "reasoning", "tool_begin", "tool_args", "finish",
-                             "usage",  "fault", "chunk", "result",    "extra",      "bytes",     "raw"};
+const char* const kinds[] = {"",      "start", "text",  "reasoning", "tool_begin", "tool_args", "finish",
+                             "usage", "fault", "chunk", "result",    "extra",      "bytes",     "raw"};
 const char* const faults[] = {"none",    "unknown",  "auth",       "quota",  "rate_limit", "bad_request", "too_long",
                               "content", "no_model", "overloaded", "server", "timeout",    "network",     "bad_reply"};
 
@@ -91,7 +91,8 @@ PluginFile::PluginFile(const std::filesystem::path& file)
     if (!handle_) throw std::runtime_error(::dlerror());
     const auto entry = reinterpret_cast<portolan_plugin_fn>(::dlsym(handle_, "portolan_plugin_v1"));
     plugin_ = entry ? entry() : nullptr;
-    if (!plugin_ || plugin_->draft != PORTOLAN_DRAFT) throw std::runtime_error(file.string() + " is no plugin of this draft");
+    if (!plugin_ || plugin_->draft != PORTOLAN_DRAFT)
+        throw std::runtime_error(file.string() + " is no plugin of this draft");
 }
 
 PluginFile::~PluginFile()
@@ -142,7 +143,8 @@ const portolan_events& events_table()
 const portolan_http& http_table()
 {
     static const portolan_http table{
-        sizeof(portolan_http), 0,
+        sizeof(portolan_http),
+        0,
         [](portolan_handle call, portolan_str method, portolan_str base, portolan_str path) noexcept {
             recorder(call).http["line"] = {text(method), text(base), text(path)};
         },
@@ -171,13 +173,13 @@ const portolan_http& http_table()
 const portolan_ranking& ranking_table()
 {
     static const portolan_ranking table{
-        sizeof(portolan_ranking), 0,
+        sizeof(portolan_ranking),
+        0,
         [](portolan_handle call, const portolan_pick* p) noexcept {
-            recorder(call).picks.push_back(
-                {{"index", p->index},
-                 {"score", p->score},
-                 {"propensity", std::isnan(p->propensity) ? json() : json(p->propensity)},
-                 {"reason", text(p->reason)}});
+            recorder(call).picks.push_back({{"index", p->index},
+                                            {"score", p->score},
+                                            {"propensity", std::isnan(p->propensity) ? json() : json(p->propensity)},
+                                            {"reason", text(p->reason)}});
         },
         [](portolan_handle, std::size_t, portolan_str) noexcept {},
         [](portolan_handle, const portolan_ask*) noexcept {},

@@ -1,4 +1,5 @@
-// A plugin's file, loaded without any host code, and the least host that it can be called with: everything it says is kept as JSON.
+// A plugin's file, loaded without any host code, and the least host that it can be called with: everything it says is
+// kept as JSON.
 #pragma once
 
 #include <portolan/abi.h>
@@ -23,9 +24,9 @@ json read_json(const std::filesystem::path& file);
 /// What a plugin said during one call. One recorder at a time on a thread is the current one.
 struct Recorder {
     json events = json::array();
-    json http = json::object();     ///< line, headers, auth, body, edits, framing, forms
-    json picks = json::array();     ///< {id index, score, propensity, reason}
-    std::string failure;            ///< what it told host->fail
+    json http = json::object(); ///< line, headers, auth, body, edits, framing, forms
+    json picks = json::array(); ///< {id index, score, propensity, reason}
+    std::string failure;        ///< what it told host->fail
     std::vector<std::int64_t> later;
     std::size_t refuse_after = static_cast<std::size_t>(-1); ///< emit() says stop from that event on
 };

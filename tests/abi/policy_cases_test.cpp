@@ -26,7 +26,8 @@ public:
             portolan_candidate c{};
             c.struct_size = sizeof c;
             for (const auto& flag : g.value("flags", json::array()))
-                c.flags |= flag == "cooling" ? std::uint32_t{PORTOLAN_CAND_COOLING} : std::uint32_t{PORTOLAN_CAND_OVER_LIMIT};
+                c.flags |=
+                    flag == "cooling" ? std::uint32_t{PORTOLAN_CAND_COOLING} : std::uint32_t{PORTOLAN_CAND_OVER_LIMIT};
             ids_.push_back(std::make_unique<std::string>(g.at("id").get<std::string>()));
             c.id = abi::str(*ids_.back());
             c.weight = g.value("weight", 1u);
@@ -91,10 +92,10 @@ void check_case(const json& c, const abi::PluginFile& file)
     }
     if (c.contains("order")) CHECK(json(order) == c.at("order"));
     const auto reasons = c.value("reasons", json::object());
-    for (const auto& [at, reason] : reasons.items())
-        CHECK(first.picks.at(std::stoul(at)).at("reason") == reason);
+    for (const auto& [at, reason] : reasons.items()) CHECK(first.picks.at(std::stoul(at)).at("reason") == reason);
 
-    if (!c.contains("first")) return; // shares of being first, over many seeds; and what the policy itself says they are
+    if (!c.contains("first"))
+        return; // shares of being first, over many seeds; and what the policy itself says they are
     constexpr int rounds = 20'000;
     std::map<std::string, int> times;
     for (std::uint64_t s = 0; s < rounds; ++s) {
@@ -105,7 +106,8 @@ void check_case(const json& c, const abi::PluginFile& file)
         INFO(id);
         CHECK(double(times[id]) / rounds == Approx(share.get<double>()).margin(0.015));
         for (std::size_t i = 0; i < order.size(); ++i)
-            if (order[i] == id) CHECK(first.picks.at(i).at("propensity").get<double>() == Approx(share.get<double>()).margin(1e-9));
+            if (order[i] == id)
+                CHECK(first.picks.at(i).at("propensity").get<double>() == Approx(share.get<double>()).margin(1e-9));
     }
 }
 
@@ -113,12 +115,16 @@ json many(std::size_t n)
 {
     json candidates = json::array();
     for (std::size_t i = 0; i < n; ++i)
-        candidates.push_back({{"id", "c" + std::to_string(100 + i * 37 % n)}, {"weight", i % 5}, {"cost", i * 7919 % 97}, {"quality", double(i % 10) / 10}});
+        candidates.push_back({{"id", "c" + std::to_string(100 + i * 37 % n)},
+                              {"weight", i % 5},
+                              {"cost", i * 7919 % 97},
+                              {"quality", double(i % 10) / 10}});
     return {{"sequence", 5}, {"candidates", candidates}};
 }
 
-const std::vector<std::pair<std::string, std::string>> shipped = {{"priority", "priority"}, {"weighted", "weighted"}, {"round_robin", "round-robin"},
-                                                                  {"random", "random"}, {"cheapest", "cheapest"}, {"cheapest", "balanced"}};
+const std::vector<std::pair<std::string, std::string>> shipped = {
+    {"priority", "priority"}, {"weighted", "weighted"}, {"round_robin", "round-robin"},
+    {"random", "random"},     {"cheapest", "cheapest"}, {"cheapest", "balanced"}};
 
 } // namespace
 
@@ -139,7 +145,8 @@ TEST_CASE("a policy picks each of 0, 1, 64, 65 and 300 candidates once")
 {
     for (const auto& [name, component] : shipped) {
         const abi::PluginFile file(abi::plugins_folder() / (name + ".so"));
-        const abi::Instance policy(file, component, component == "balanced" ? json{{"min_quality", 0.5}} : json::object());
+        const abi::Instance policy(file, component,
+                                   component == "balanced" ? json{{"min_quality", 0.5}} : json::object());
         for (const std::size_t n : {0u, 1u, 64u, 65u, 300u}) {
             INFO(component << " with " << n);
             const Frozen snapshot(many(n));
@@ -159,7 +166,8 @@ TEST_CASE("deciding among 20 candidates takes microseconds at most", "[timing]")
     counting.pick = [](portolan_handle, const portolan_pick*) noexcept { ++picks; };
     for (const auto& [name, component] : shipped) {
         const abi::PluginFile file(abi::plugins_folder() / (name + ".so"));
-        const abi::Instance policy(file, component, component == "balanced" ? json{{"min_quality", 0.5}} : json::object());
+        const abi::Instance policy(file, component,
+                                   component == "balanced" ? json{{"min_quality", 0.5}} : json::object());
         const Frozen snapshot(many(20));
         const auto& table = policy.table<portolan_policy>(PORTOLAN_POLICY);
         abi::Recorder said;

@@ -1,5 +1,5 @@
-// plugins/<name>/wire/*.json of providers against the built plugins: a request in, what is sent out; a reply in, cut again at every
-// byte, events out.
+// plugins/<name>/wire/*.json of providers against the built plugins: a request in, what is sent out; a reply in, cut
+// again at every byte, events out.
 #include "plugin_file.h"
 
 #include <catch2/catch.hpp>
@@ -11,13 +11,21 @@ using abi::json;
 
 namespace {
 
-const std::map<std::string, std::int32_t> ops = {{"chat", PORTOLAN_OP_CHAT}, {"completions", PORTOLAN_OP_COMPLETIONS},
-    {"embeddings", PORTOLAN_OP_EMBEDDINGS}, {"moderations", PORTOLAN_OP_MODERATIONS}, {"rerank", PORTOLAN_OP_RERANK},
-    {"image_generate", PORTOLAN_OP_IMAGE_GENERATE}, {"speech", PORTOLAN_OP_SPEECH}, {"transcribe", PORTOLAN_OP_TRANSCRIBE},
-    {"responses", PORTOLAN_OP_RESPONSES}, {"models", PORTOLAN_OP_MODELS}, {"health", PORTOLAN_OP_HEALTH},
-    {"count_tokens", PORTOLAN_OP_COUNT_TOKENS}};
-const std::map<std::string, std::int32_t> dialects = {{"openai", PORTOLAN_DIALECT_OPENAI}, {"responses", PORTOLAN_DIALECT_RESPONSES},
-    {"anthropic", PORTOLAN_DIALECT_ANTHROPIC}};
+const std::map<std::string, std::int32_t> ops = {{"chat", PORTOLAN_OP_CHAT},
+                                                 {"completions", PORTOLAN_OP_COMPLETIONS},
+                                                 {"embeddings", PORTOLAN_OP_EMBEDDINGS},
+                                                 {"moderations", PORTOLAN_OP_MODERATIONS},
+                                                 {"rerank", PORTOLAN_OP_RERANK},
+                                                 {"image_generate", PORTOLAN_OP_IMAGE_GENERATE},
+                                                 {"speech", PORTOLAN_OP_SPEECH},
+                                                 {"transcribe", PORTOLAN_OP_TRANSCRIBE},
+                                                 {"responses", PORTOLAN_OP_RESPONSES},
+                                                 {"models", PORTOLAN_OP_MODELS},
+                                                 {"health", PORTOLAN_OP_HEALTH},
+                                                 {"count_tokens", PORTOLAN_OP_COUNT_TOKENS}};
+const std::map<std::string, std::int32_t> dialects = {{"openai", PORTOLAN_DIALECT_OPENAI},
+                                                      {"responses", PORTOLAN_DIALECT_RESPONSES},
+                                                      {"anthropic", PORTOLAN_DIALECT_ANTHROPIC}};
 const std::map<std::string, std::int32_t> framings = {
     {"whole", PORTOLAN_FRAME_WHOLE}, {"sse", PORTOLAN_FRAME_SSE}, {"raw", PORTOLAN_FRAME_RAW}};
 
@@ -35,7 +43,8 @@ struct Piece {
     std::string event, data, raw;
 };
 
-/// Server-sent events with lines that end in \n, fed piece by piece. The host has a real one; this is enough to call a plugin.
+/// Server-sent events with lines that end in \n, fed piece by piece. The host has a real one; this is enough to call a
+/// plugin.
 class Cutter {
 public:
     using OnPiece = std::function<void(const Piece&)>;
@@ -70,7 +79,8 @@ private:
 /// One request of a case and the bytes it borrows.
 class Asked {
 public:
-    explicit Asked(const json& c) : model_(c.value("model", "m-1")), body_(c.contains("json") ? text_in(c.at("json")) : "")
+    explicit Asked(const json& c)
+        : model_(c.value("model", "m-1")), body_(c.contains("json") ? text_in(c.at("json")) : "")
     {
         for (const auto& p : c.value("parts", json::array())) names_.push_back(p.get<std::string>());
         for (const auto& name : names_) {
@@ -83,7 +93,9 @@ public:
         request_.struct_size = sizeof request_;
         request_.op = ops.at(c.value("op", "chat"));
         request_.dialect = dialects.at(c.value("dialect", "openai"));
-        const auto flag = [&](const char* name, std::uint32_t bit) { request_.flags |= c.value(name, false) ? bit : 0; };
+        const auto flag = [&](const char* name, std::uint32_t bit) {
+            request_.flags |= c.value(name, false) ? bit : 0;
+        };
         flag("stream", PORTOLAN_REQ_STREAM), flag("native", PORTOLAN_REQ_NATIVE);
         flag("text_wanted", PORTOLAN_REQ_TEXT), flag("usage_wanted", PORTOLAN_REQ_USAGE);
         request_.choices = 1;
@@ -164,7 +176,8 @@ private:
     void* self_ = nullptr;
 };
 
-/// Short forms in case files: {"chunk": "..."} for {"kind":"chunk","data":"..."}; data that is JSON is written as its text or lines.
+/// Short forms in case files: {"chunk": "..."} for {"kind":"chunk","data":"..."}; data that is JSON is written as its
+/// text or lines.
 json long_form(const json& events)
 {
     json out = json::array();
@@ -219,7 +232,8 @@ TEST_CASE("every provider translates its wire cases as written, however the repl
 {
     int cases = 0;
     for (const auto& path : abi::case_files("plugins", "wire")) {
-        const abi::PluginFile file(abi::plugins_folder() / (path.parent_path().parent_path().filename().string() + ".so"));
+        const abi::PluginFile file(abi::plugins_folder() /
+                                   (path.parent_path().parent_path().filename().string() + ".so"));
         for (const auto& c : abi::read_json(path)) {
             const auto component = c.value("component", "");
             if (!c.contains("request")) continue; // of another kind of plugin, or of another form

@@ -21,7 +21,8 @@ using Pairs = std::vector<std::pair<std::string, std::string>>;
 TEST_CASE("members() hands out keys and values as they stand in the text")
 {
     CHECK(members("{}") == Pairs{});
-    CHECK(members(R"( { "a" : 1 , "b":[1,{"a":"}"}] ,"c":"x,\"}" } )") == Pairs{{"a", "1"}, {"b", R"([1,{"a":"}"}])"}, {"c", R"("x,\"}")"}});
+    CHECK(members(R"( { "a" : 1 , "b":[1,{"a":"}"}] ,"c":"x,\"}" } )") ==
+          Pairs{{"a", "1"}, {"b", R"([1,{"a":"}"}])"}, {"c", R"("x,\"}")"}});
     CHECK(members(R"({"q\"k":"\\","n":null})") == Pairs{{R"(q\"k)", R"("\\")"}, {"n", "null"}});
     CHECK(members("{\n\"e\":{}\n}") == Pairs{{"e", "{}"}});
 }
@@ -30,7 +31,8 @@ TEST_CASE("members() ends its walk at damage and never leaves the text")
 {
     const std::string good = R"({"a":"x\\\"y","b":{"c":[1,2]},"d":true})";
     for (std::size_t n = 0; n < good.size(); ++n) {
-        const std::vector<char> exact(good.begin(), good.begin() + std::ptrdiff_t(n)); // an allocation that ends with the text
+        const std::vector<char> exact(good.begin(),
+                                      good.begin() + std::ptrdiff_t(n)); // an allocation that ends with the text
         const auto found = members({exact.data(), exact.size()});
         CHECK(found.size() < 3);
         for (const auto& [key, value] : found) CHECK_FALSE(value.empty());

@@ -1,11 +1,12 @@
 """A fresh machine: no file, no key, and an answer all the same."""
 
 import json
+import shutil
 import signal
 import subprocess
 import unittest
 
-from harness import BINARY, Portolan, ask_for, events_of, run_tests, settings, text_of
+from harness import BINARY, Portolan, Upstream, answer, ask_for, events_of, run_tests, settings, text_of, wait_until
 
 
 class FirstRun(unittest.TestCase):
@@ -17,17 +18,23 @@ class FirstRun(unittest.TestCase):
     def tearDownClass(cls):
         cls.host.stop()
 
+    def printed_curl(self):
+        """The command, which may go over several lines that end in a backslash."""
+        first = self.host.lines.index(self.host.wait_for_line(r"curl .*/v1/chat/completions"))
+        last = first
+        while self.host.lines[last].endswith("\\"):
+            last += 1
+            wait_until(lambda: len(self.host.lines) > last, 5, "the rest of the curl line")
+        command = "\n".join(self.host.lines[first:last + 1])
+        return command[command.index("curl "):]
+
     def test_the_start_prints_a_curl_line_to_paste(self):
-        line = self.host.wait_for_line(r"curl .*/v1/chat/completions")
-        self.assertIn(f":{self.host.port}", line)
+        self.assertIn(f":{self.host.port}", self.printed_curl())
 
     def test_the_printed_curl_line_works_as_it_stands(self):
-        import shutil
         if not shutil.which("curl"):
             self.skipTest("no curl here")
-        line = self.host.wait_for_line(r"curl .*/v1/chat/completions")
-        command = line[line.index("curl "):]
-        done = subprocess.run(["bash", "-c", command], capture_output=True, timeout=60)
+        done = subprocess.run(["bash", "-c", self.printed_curl()], capture_output=True, timeout=60)
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertTrue(text_of(done.stdout) if b"data: " in done.stdout else json.loads(done.stdout), done.stdout)
 
@@ -152,7 +159,6 @@ class StartAndStop(unittest.TestCase):
         self.assertNotEqual(subprocess.run([BINARY, "dance"], capture_output=True, timeout=30).returncode, 0)
 
     def test_upstream_variables_alone_serve_a_relay(self):
-        from harness import Upstream, answer
         with Upstream(lambda call: call.reply(200, answer("relayed"))) as upstream:
             with Portolan(env={"UPSTREAM_BASE_URL": upstream.base, "UPSTREAM_API_KEY": "sk-up"}) as host:
                 reply = host.chat(ask_for("some-model"))

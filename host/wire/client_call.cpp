@@ -1,0 +1,273 @@
+// One request: get a connection, send, read the reply's head, then its body piece by piece.
+#include "wire/client_connect.h"
+#include "wire/client_pool.h"
+#include "wire/client_request.h"
+#include "wire/client_upload.h"
+
+#include <algorithm>
+
+namespace wire {
+
+namespace {
+
+using core::Fault;
+using core::FaultKind;
+
+/// A close later than this after the request was sent is no staleness: the upstream had begun to work on it.
+constexpr std::int64_t stale_within_us = 3'000'000;
+/// Up to here a body goes out in one write before anybody reads.
+constexpr std::size_t small_body = 64 * 1024;
+
+std::int64_t sooner(std::int64_t a, std::int64_t b) noexcept { return a == 0 || (b != 0 && b < a) ? b : a; }
+
+class Call final : public ClientCall {
+public:
+    explicit Call(std::shared_ptr<IdleConnections> pool) : pool_(std::move(pool)), scratch_(pool_->take_scratch()) {}
+    ~Call() override
+    {
+        drop();
+        give_buffer();
+        pool_->give_scratch(std::move(scratch_));
+    }
+
+    Task<core::Result<const ReplyHead*>> send(const ClientRequest& request) override;
+    Task<core::Result<std::string_view>> read() override;
+
+    void set_read_deadline(std::int64_t steady_us) noexcept override
+    {
+        read_deadline_ = steady_us;
+        if (reading_ && transport_) transport_->set_read_deadline(sooner(read_limit(), timeouts_.deadline_us));
+    }
+    void abort() noexcept override
+    {
+        aborted_ = true;
+        abort_.trigger();
+        if (transport_) transport_->close(true);
+    }
+    bool reused() const noexcept override { return reused_; }
+
+private:
+    Task<core::Status> connect(const ClientRequest& request, bool pooled);
+    Task<core::Status> exchange(const ClientRequest& request);
+    Task<core::Status> read_head(std::int64_t sent_at);
+    Task<core::Status> stop_upload();
+
+    ReplyParser& reply() noexcept { return scratch_->reply; }
+    std::int64_t now() const noexcept { return pool_->loop.now_us(); }
+    std::int64_t after(std::int64_t us) const noexcept { return us ? now() + us : 0; }
+    std::int64_t read_limit() const noexcept { return read_deadline_ ? read_deadline_ : after(timeouts_.idle_us); }
+    bool past_deadline() const noexcept { return timeouts_.deadline_us && now() >= timeouts_.deadline_us; }
+    Fault failure(IoError error, const char* slow, const char* broken) const;
+    Fault fail(Fault fault);
+    void finish();
+    void drop() noexcept;
+    void give_buffer() noexcept;
+
+    std::shared_ptr<IdleConnections> pool_;
+    std::unique_ptr<Scratch> scratch_;
+    std::unique_ptr<Transport> transport_;
+    std::unique_ptr<char[]> buffer_; ///< of IdleConnections::buffer_size, only while a reply is read
+    std::string_view unread_;        ///< of buffer_
+    std::shared_ptr<Upload> upload_; ///< a large body on its way
+    ClientTimeouts timeouts_;
+    std::int64_t read_deadline_ = 0;
+    Abort abort_;
+    Fault failed_;
+    bool reused_ = false, aborted_ = false, reading_ = false, sent_whole_ = false;
+};
+
+Fault Call::failure(IoError error, const char* slow, const char* broken) const
+{
+    if (aborted_ || error == IoError::Closed) return {FaultKind::Cancelled, "cancelled"};
+    if (error != IoError::Timeout) return {FaultKind::Broken, broken};
+    if (past_deadline()) return {FaultKind::Deadline, "the request's deadline passed"};
+    return {FaultKind::Slow, slow};
+}
+
+Fault Call::fail(Fault fault)
+{
+    drop();
+    failed_ = fault;
+    return fault;
+}
+
+void Call::drop() noexcept
+{
+    if (!transport_) return;
+    if (upload_) upload_->transport = nullptr;
+    // With RST: a FIN alone is a half-close, after which an upstream may go on working for nobody; and it would wait behind what
+    // the upstream does not take of the request.
+    transport_->close(!reply().complete() || !sent_whole_);
+    transport_.reset();
+}
+
+void Call::give_buffer() noexcept
+{
+    unread_ = {};
+    if (buffer_) pool_->give_buffer(std::move(buffer_));
+}
+
+// The reply is complete: the connection serves others from now on, unless anything about it was odd.
+void Call::finish()
+{
+    if (reply().keep_alive() && unread_.empty() && sent_whole_ && transport_->is_open()) pool_->put(scratch_->key, std::move(transport_));
+    else drop();
+    transport_.reset();
+}
+
+Task<core::Result<const ReplyHead*>> Call::send(const ClientRequest& request)
+{
+    timeouts_ = request.timeouts;
+    failed_ = {FaultKind::Broken, "the request was not sent"};
+    std::size_t body_bytes = 0;
+    for (const auto& piece : request.body) body_bytes += piece.size();
+    Proxy proxy;
+    const bool absolute = !request.origin->proxy.empty() && request.origin->scheme == "http";
+    if (absolute) {
+        auto parsed = parse_proxy(request.origin->proxy);
+        if (!parsed) co_return fail(std::move(parsed).fault());
+        proxy = std::move(*parsed);
+    }
+    if (auto written = write_head(scratch_->request, request, body_bytes, absolute ? &proxy : nullptr); !written)
+        co_return fail(std::move(written).fault());
+    scratch_->key = request.origin->key();
+
+    for (bool again = false;; again = true) {
+        if (auto connected = co_await connect(request, !again); !connected) co_return fail(std::move(connected).fault());
+        auto exchanged = co_await exchange(request);
+        if (exchanged) break;
+        if (exchanged.fault().kind != FaultKind::Stale) co_return fail(std::move(exchanged).fault());
+        drop();
+        pool_->counters.stale_retries.fetch_add(1, std::memory_order_relaxed);
+    }
+    failed_ = {};
+    if (reply().complete()) finish();
+    co_return &reply().head();
+}
+
+Task<core::Status> Call::connect(const ClientRequest& request, bool pooled)
+{
+    if (aborted_) co_return Fault{FaultKind::Cancelled, "cancelled"};
+    if (past_deadline()) co_return Fault{FaultKind::Deadline, "the request's deadline passed"};
+    reused_ = false;
+    if (pooled) transport_ = pool_->take(scratch_->key);
+    if (transport_) {
+        reused_ = true;
+        pool_->counters.reuses.fetch_add(1, std::memory_order_relaxed);
+        co_return core::Done{};
+    }
+    auto opened = co_await open_connection(*request.origin, pool_->options, sooner(after(timeouts_.connect_us), timeouts_.deadline_us), abort_);
+    if (aborted_) co_return Fault{FaultKind::Cancelled, "cancelled"};
+    if (!opened && past_deadline()) co_return Fault{FaultKind::Deadline, "the request's deadline passed while connecting"};
+    if (!opened) co_return std::move(opened).fault();
+    transport_ = std::move(*opened);
+    pool_->counters.connects.fetch_add(1, std::memory_order_relaxed);
+    co_return core::Done{};
+}
+
+Task<core::Status> Call::exchange(const ClientRequest& request)
+{
+    auto& pieces = scratch_->pieces;
+    pieces.assign(1, scratch_->request);
+    std::size_t bytes = 0;
+    for (const auto& piece : request.body) {
+        if (piece.empty()) continue;
+        pieces.push_back(piece);
+        bytes += piece.size();
+    }
+    reply().begin(request.method == "HEAD", pool_->options.reply_header_total);
+    if (bytes > small_body) {
+        sent_whole_ = false;
+        upload_ = std::make_shared<Upload>(pieces, transport_.get(), timeouts_);
+        pool_->loop.spawn(run_upload(upload_));
+        auto read = co_await read_head(now());
+        auto stopped = co_await stop_upload();
+        sent_whole_ = upload_->result && upload_->done;
+        upload_.reset();
+        // What ended the upload is the reason, unless the upstream said one itself before it hung up.
+        co_return read || stopped ? std::move(read) : std::move(stopped);
+    }
+    transport_->set_write_deadline(sooner(after(timeouts_.idle_us), timeouts_.deadline_us));
+    const auto sent = co_await transport_->write_all(pieces);
+    sent_whole_ = static_cast<bool>(sent);
+    if (aborted_) co_return Fault{FaultKind::Cancelled, "cancelled"};
+    // A broken pipe may have a reply before it (413 and gone), so that is read all the same.
+    if (sent.error == IoError::Timeout || sent.error == IoError::Closed)
+        co_return failure(sent.error, "the upstream does not take the request", "");
+    co_return co_await read_head(now());
+}
+
+// Before send() returns, nothing may look at the body any more.
+Task<core::Status> Call::stop_upload()
+{
+    auto upload = upload_;
+    if (!upload->done) {
+        upload->stop = true;
+        if (transport_) transport_->set_write_deadline(1);
+        while (!upload->done) co_await upload->changed.wait();
+    }
+    if (upload->result.error == IoError::Timeout && !upload->stop)
+        co_return failure(IoError::Timeout, "the upstream does not take the request", "");
+    co_return core::Done{};
+}
+
+Task<core::Status> Call::read_head(std::int64_t sent_at)
+{
+    if (!buffer_) buffer_ = pool_->take_buffer();
+    // While a body is going out, its end starts the clock (run_upload).
+    transport_->set_read_deadline(upload_ && !upload_->done ? timeouts_.deadline_us
+                                                            : sooner(after(timeouts_.first_byte_us), timeouts_.deadline_us));
+    for (;;) {
+        const auto got = co_await transport_->read_some({buffer_.get(), IdleConnections::buffer_size});
+        if (aborted_) co_return Fault{FaultKind::Cancelled, "cancelled"};
+        if (!got) {
+            const bool gone = got.error != IoError::Timeout && got.error != IoError::Closed;
+            if (gone && !reply().started() && reused_ && now() - sent_at < stale_within_us)
+                co_return Fault{FaultKind::Stale, "the upstream had closed the connection"};
+            co_return failure(got.error, "the upstream did not begin to answer in time",
+                              reply().started() ? "the upstream closed the connection within the head of its reply"
+                                                : "the upstream closed the connection without an answer");
+        }
+        unread_ = {buffer_.get(), got.bytes};
+        const auto complete = reply().take_head(unread_);
+        if (!complete) co_return complete.fault();
+        if (*complete) co_return core::Done{};
+    }
+}
+
+Task<core::Result<std::string_view>> Call::read()
+{
+    for (;;) {
+        if (aborted_) co_return fail({FaultKind::Cancelled, "cancelled"});
+        if (failed_.kind != FaultKind::None) co_return failed_;
+        if (past_deadline()) co_return fail({FaultKind::Deadline, "the request's deadline passed"});
+        if ((!unread_.empty() || reply().malformed()) && transport_) {
+            auto piece = reply().take_body(unread_);
+            if (!piece) co_return fail(std::move(piece).fault());
+            if (reply().complete()) finish();
+            if (!piece->empty()) co_return *piece;
+        }
+        if (reply().complete()) {
+            give_buffer();
+            co_return std::string_view{};
+        }
+        transport_->set_read_deadline(sooner(read_limit(), timeouts_.deadline_us));
+        reading_ = true;
+        const auto got = co_await transport_->read_some({buffer_.get(), IdleConnections::buffer_size});
+        reading_ = false;
+        if (got) {
+            unread_ = {buffer_.get(), got.bytes};
+        } else if (!aborted_ && got.error == IoError::Eof && reply().end()) {
+            finish();
+        } else {
+            co_return fail(failure(got.error, "the upstream stopped in the middle of its reply",
+                                   "the upstream closed the connection before the end of its reply"));
+        }
+    }
+}
+
+} // namespace
+
+std::unique_ptr<ClientCall> make_call(std::shared_ptr<IdleConnections> pool) { return std::make_unique<Call>(std::move(pool)); }
+
+} // namespace wire

@@ -1,0 +1,196 @@
+// The response of an exchange, and the watch on a client that may go away meanwhile.
+#include "wire/connection.h"
+
+#include <array>
+#include <charconv>
+#include <stdexcept>
+
+namespace wire {
+
+namespace {
+
+constexpr std::size_t most_ahead = 64 * 1024, most_dropped = 256 * 1024;
+
+} // namespace
+
+void Connection::begin_response(int status, const Headers& headers, BodyFraming framing, std::size_t length)
+{
+    if (started_) throw std::logic_error("a response was begun twice");
+    // What a client has to be told now: that this connection ends.
+    const bool unread = !body_done_ && (expects_continue_ || body_left_ > most_dropped);
+    keep_ = keep_ && !part_->draining && gone_ == Gone::No && framing != BodyFraming::UntilClose && !unread;
+    desk_->out.clear();
+    append_response_head(desk_->out, {status, headers, framing, length, keep_, facts_.version_minor}, part_->date);
+    started_ = true;
+    status_ = status;
+    framing_ = framing;
+}
+
+Task<bool> Connection::respond(int status, const Headers& headers, std::string_view body)
+{
+    if (aborted_) co_return false;
+    const bool none = has_no_body(status);
+    begin_response(status, headers, none ? BodyFraming::None : BodyFraming::Length, body.size());
+    const std::array<std::string_view, 2> pieces{desk_->out, none || desk_->head.method == Method::Head ? std::string_view() : body};
+    const auto took = channel_->try_write(pieces);
+    sent_ += took.bytes;
+    if (took && took.bytes == pieces[0].size() + pieces[1].size()) {
+        finished_ = true;
+        co_return true;
+    }
+    co_return finished_ = co_await send_rest(pieces, took);
+}
+
+void Connection::start(int status, const Headers& headers)
+{
+    if (aborted_) return;
+    const bool none = has_no_body(status);
+    bodiless_ = none || desk_->head.method == Method::Head;
+    begin_response(status, headers,
+                   none                        ? BodyFraming::None
+                   : facts_.version_minor == 1 ? BodyFraming::Chunked
+                                               : BodyFraming::UntilClose,
+                   0);
+    head_waits_ = true;
+}
+
+Task<bool> Connection::write(std::string_view piece)
+{
+    const std::string_view pieces[] = {piece};
+    co_return co_await write(std::span<const std::string_view>(pieces));
+}
+
+Task<bool> Connection::write(std::span<const std::string_view> pieces)
+{
+    if (aborted_ || finished_ || gone_ == Gone::Reset) co_return false;
+    std::size_t size = 0;
+    for (const auto& piece : pieces) size += piece.size();
+    auto& all = desk_->pieces;
+    all.clear();
+    if (std::exchange(head_waits_, false)) all.push_back(desk_->out);
+    std::array<char, 18> line;
+    if (size && !bodiless_) {
+        if (framing_ == BodyFraming::Chunked) {
+            auto* end = std::to_chars(line.data(), line.data() + 16, size, 16).ptr;
+            *end++ = '\r';
+            *end++ = '\n';
+            all.emplace_back(line.data(), static_cast<std::size_t>(end - line.data()));
+        }
+        all.insert(all.end(), pieces.begin(), pieces.end());
+        if (framing_ == BodyFraming::Chunked) all.emplace_back("\r\n");
+    }
+    if (all.empty()) co_return true;
+    co_return co_await send(all);
+}
+
+Task<bool> Connection::finish()
+{
+    if (aborted_ || finished_ || gone_ == Gone::Reset) co_return false;
+    auto& all = desk_->pieces;
+    all.clear();
+    if (std::exchange(head_waits_, false)) all.push_back(desk_->out);
+    if (framing_ == BodyFraming::Chunked && !bodiless_) all.emplace_back("0\r\n\r\n");
+    if (!all.empty() && !co_await send(all)) co_return false;
+    co_return finished_ = true;
+}
+
+Task<bool> Connection::send(std::span<const std::string_view> pieces)
+{
+    const auto took = channel_->try_write(pieces);
+    sent_ += took.bytes;
+    std::size_t total = 0;
+    for (const auto& piece : pieces) total += piece.size();
+    if (took && took.bytes == total) co_return true;
+    co_return co_await send_rest(pieces, took);
+}
+
+/// The slow way: the client does not take it all at once.
+Task<bool> Connection::send_rest(std::span<const std::string_view> pieces, IoResult took)
+{
+    if (took) {
+        std::vector<std::string_view> storage;
+        const auto rest = rest_of(pieces, took.bytes, storage);
+        channel_->set_write_stall(part_->limits.write_stall_us);
+        took = co_await channel_->write_all(rest);
+        sent_ += took.bytes;
+        if (took) co_return true;
+    }
+    write_failed(took.error);
+    co_return false;
+}
+
+void Connection::write_failed(IoError error)
+{
+    if (error == IoError::Timeout) shared_.counters.write_stalls.fetch_add(1, std::memory_order_relaxed);
+    keep_ = false;
+    aborted_ = true;
+    stream_->close(true);
+    went(Gone::Reset);
+}
+
+void Connection::abort() noexcept
+{
+    if (aborted_ || finished_) return;
+    aborted_ = true;
+    keep_ = false;
+    // A chunked response without its last chunk is visibly cut, and what was sent still arrives. One that ends with the
+    // connection is only cut by a reset. No close_notify: TLS must not call it an end either.
+    stream_->close(framing_ != BodyFraming::Chunked || !started_);
+}
+
+// --- the watch
+
+void Connection::watch(std::function<void(Gone)> on_gone)
+{
+    on_gone_ = std::move(on_gone);
+    if (!on_gone_) return stop_watch();
+    if (gone_ != Gone::No) on_gone_(gone_);
+    if (watching_ || gone_ == Gone::Reset) return;
+    watching_ = true;
+    // The bytes of an unread body belong to read_body(), which goes on from here when it is done.
+    if (body_done_) look_ahead();
+    else stream_->wait_hangup({&Connection::hung_up, this});
+}
+
+void Connection::watch_ready(void* self, IoError why)
+{
+    if (why == IoError::None) static_cast<Connection*>(self)->look_ahead();
+}
+
+void Connection::hung_up(void* self, IoError) { static_cast<Connection*>(self)->went(Gone::Reset); }
+
+void Connection::look_ahead()
+{
+    for (;;) {
+        const auto got = channel_->try_read({part_->scratch.get(), ServerPart::scratch_size});
+        if (got.bytes) {
+            desk_->ahead.append(part_->scratch.get(), got.bytes);
+            if (desk_->ahead.size() < most_ahead) continue;
+            break; // enough of the next requests; from here only a reset is seen
+        }
+        if (got) return stream_->wait_read({&Connection::watch_ready, this});
+        if (got.error == IoError::Closed) return;
+        if (got.error != IoError::Eof) return went(Gone::Reset);
+        stream_->wait_hangup({&Connection::hung_up, this});
+        return went(Gone::HalfClosed);
+    }
+    stream_->wait_hangup({&Connection::hung_up, this});
+}
+
+void Connection::stop_watch() noexcept
+{
+    if (!std::exchange(watching_, false)) return;
+    stream_->cancel_read(this);
+    stream_->cancel_hangup(this);
+}
+
+void Connection::went(Gone how)
+{
+    if (gone_ >= how) return;
+    gone_ = how;
+    keep_ = false;
+    if (how == Gone::Reset) stop_watch();
+    if (const auto tell = on_gone_) tell(how); // a copy: it may set another
+}
+
+} // namespace wire

@@ -1,0 +1,229 @@
+#include "plugin/library.h"
+#include "plugin/staging.h"
+#include "plugin/trust.h"
+#include "sandbox.h"
+
+#include <catch2/catch.hpp>
+
+using namespace plugin;
+
+namespace {
+
+/// Folder and file as an operator would have them, or a loud skip where the build tree itself is not trusted.
+bool build_tree_is_trusted(const Sandbox& box)
+{
+    if (const auto folder = Folder::open(box.plugins().string(), Trust::DirectoryOwner); folder.ok()) return true;
+    WARN("the folders above the build tree may be written by others: skipped");
+    return false;
+}
+
+std::string refusal(const Sandbox& box, const std::string& name, Trust trust = Trust::DirectoryOwner, const std::map<std::string, std::string>& allow = {})
+{
+    const auto folder = Folder::open(box.plugins().string(), trust);
+    if (!folder) return "folder: " + folder.fault().message;
+    const auto file = folder->read(name, allow);
+    return file ? "trusted" : file.fault().message;
+}
+
+} // namespace
+
+TEST_CASE("a file that only its owner may write is trusted and hashed")
+{
+    const Sandbox box;
+    if (!build_tree_is_trusted(box)) return;
+    spit(box.plugins() / "a.so", "abc");
+    chmod((box.plugins() / "a.so").c_str(), 0644);
+    const auto folder = Folder::open(box.plugins().string() + "/", Trust::DirectoryOwner);
+    REQUIRE(folder.ok());
+    const auto file = folder->read("a.so", {});
+    REQUIRE(file.ok());
+    CHECK(file->bytes == "abc");
+    CHECK(file->sha256 == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+}
+
+TEST_CASE("a file that others may write is refused")
+{
+    const Sandbox box;
+    if (!build_tree_is_trusted(box)) return;
+    spit(box.plugins() / "a.so", "abc");
+    chmod((box.plugins() / "a.so").c_str(), 0664);
+    CHECK(refusal(box, "a.so") == "is not trusted: others than its owner may write to it");
+    CHECK(refusal(box, "a.so", Trust::Any) == "trusted");
+    chmod((box.plugins() / "a.so").c_str(), 0646);
+    CHECK(refusal(box, "a.so", Trust::Any) == "is not trusted: everybody may write to it");
+}
+
+TEST_CASE("symbolic links are not followed, at the file or at the folder")
+{
+    const Sandbox box;
+    spit(box.path / "real.so", "abc");
+    fs::create_symlink(box.path / "real.so", box.plugins() / "link.so");
+    CHECK(refusal(box, "link.so", Trust::Any) == "is a symbolic link");
+    fs::create_directory_symlink(box.plugins(), box.path / "folder");
+    const auto folder = Folder::open((box.path / "folder").string(), Trust::Any);
+    CHECK(folder.fault().message == "not a folder, or a symbolic link to one");
+    CHECK(Folder::open((box.path / "folder").string() + "/", Trust::Any).fault().message == "not a folder, or a symbolic link to one");
+}
+
+TEST_CASE("a name with a slash, a hidden name and a name that is no library are refused")
+{
+    const Sandbox box;
+    spit(box.path / "out.so", "abc");
+    for (const char* name : {"../out.so", "/etc/passwd.so", "sub/x.so", ".so", ".hidden.so", "x.so.1", ""})
+        CHECK(refusal(box, name, Trust::Any) == "not a plain file name that ends in .so");
+    CHECK(refusal(box, std::string("x\0.so", 5), Trust::Any) == "not a plain file name that ends in .so");
+}
+
+TEST_CASE("what is no regular file is refused without waiting for it")
+{
+    const Sandbox box;
+    REQUIRE(mkfifo((box.plugins() / "pipe.so").c_str(), 0600) == 0);
+    fs::create_directory(box.plugins() / "dir.so");
+    CHECK(refusal(box, "pipe.so", Trust::Any) == "is not a regular file");
+    CHECK(refusal(box, "dir.so", Trust::Any) == "is not a regular file");
+}
+
+TEST_CASE("a folder above that others may write is refused, and a sticky one is fine for trust any")
+{
+    const Sandbox box;
+    if (!build_tree_is_trusted(box)) return;
+    spit(box.plugins() / "a.so", "abc");
+    chmod((box.plugins() / "a.so").c_str(), 0644);
+    chmod(box.path.c_str(), 0777);
+    CHECK(refusal(box, "a.so").starts_with("folder: the folder 1 above is not trusted"));
+    CHECK(refusal(box, "a.so", Trust::Any).starts_with("folder: the folder 1 above is not trusted"));
+    chmod(box.path.c_str(), 01777);
+    CHECK(refusal(box, "a.so").starts_with("folder: the folder 1 above is not trusted"));
+    CHECK(refusal(box, "a.so", Trust::Any) == "trusted");
+    chmod(box.path.c_str(), 0755);
+    CHECK(refusal(box, "a.so") == "trusted");
+    chmod(box.plugins().c_str(), 0775);
+    CHECK(refusal(box, "a.so").starts_with("folder: the folder is not trusted"));
+}
+
+TEST_CASE("a path that leads through a link in a folder of everybody's is refused")
+{
+    const Sandbox box;
+    if (!build_tree_is_trusted(box)) return;
+    fs::create_directory(box.path / "open");
+    fs::create_directory_symlink(box.path, box.path / "open" / "link");
+    CHECK(Folder::open((box.path / "open" / "link" / "plugins").string(), Trust::DirectoryOwner).ok());
+    chmod((box.path / "open").c_str(), 0777);
+    CHECK_FALSE(Folder::open((box.path / "open" / "link" / "plugins").string(), Trust::DirectoryOwner).ok());
+}
+
+TEST_CASE("somebody else's file or folder is refused")
+{
+    const Sandbox box;
+    if (geteuid() != 0) {
+        WARN("only root can give files away: skipped");
+        return;
+    }
+    if (!build_tree_is_trusted(box)) return;
+    spit(box.plugins() / "a.so", "abc");
+    chmod((box.plugins() / "a.so").c_str(), 0644);
+    REQUIRE(chown((box.plugins() / "a.so").c_str(), 65534, 65534) == 0);
+    CHECK(refusal(box, "a.so") == "is not trusted: it belongs to user 65534, not to root or to this process's user");
+    CHECK(refusal(box, "a.so", Trust::Any) == "trusted");
+    REQUIRE(chown(box.plugins().c_str(), 65534, 65534) == 0);
+    CHECK(refusal(box, "a.so").starts_with("folder: the folder is not trusted: it belongs to user 65534"));
+}
+
+TEST_CASE("pinned files are those with the hash that the operator named")
+{
+    const Sandbox box;
+    if (!build_tree_is_trusted(box)) return;
+    spit(box.plugins() / "a.so", "abc");
+    chmod((box.plugins() / "a.so").c_str(), 0644);
+    const std::string hash = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+    CHECK(refusal(box, "a.so", Trust::Pinned) == "plugins.allow does not name it; its SHA-256 is " + hash);
+    CHECK(refusal(box, "a.so", Trust::Pinned, {{"b.so", hash}}).starts_with("plugins.allow does not name it"));
+    CHECK(refusal(box, "a.so", Trust::Pinned, {{"a.so", hash}}) == "trusted");
+    spit(box.plugins() / "a.so", "abd");
+    CHECK(refusal(box, "a.so", Trust::Pinned, {{"a.so", hash}}).ends_with("plugins.allow says " + hash));
+}
+
+TEST_CASE("a folder that is swapped after it was checked does not get its files read")
+{
+    const Sandbox box;
+    spit(box.plugins() / "a.so", "good");
+    const auto folder = Folder::open(box.plugins().string(), Trust::Any);
+    REQUIRE(folder.ok());
+    fs::rename(box.plugins(), box.path / "moved");
+    fs::create_directory(box.plugins());
+    spit(box.plugins() / "a.so", "evil");
+    CHECK(folder->read("a.so", {})->bytes == "good");
+}
+
+TEST_CASE("a file that is swapped after it was read does not get mapped")
+{
+    const Sandbox box;
+    box.put("good", "first");
+    const auto folder = Folder::open(box.plugins().string(), Trust::Any);
+    REQUIRE(folder.ok());
+    const auto file = folder->read("good.so", {});
+    REQUIRE(file.ok());
+    spit(box.plugins() / "good.so", "evil");
+    const auto staged = stage(*file, box.store().string());
+    REQUIRE(staged.ok());
+    CHECK(sha256_hex(slurp(*staged)) == file->sha256);
+    CHECK(Library::load(*file, box.store().string()).ok());
+}
+
+TEST_CASE("a staged copy is private, is named by its content and is made once")
+{
+    const Sandbox box;
+    const PluginFile file{"a.so", "abc", sha256_hex("abc")};
+    const auto path = stage(file, box.store().string());
+    REQUIRE(path.ok());
+    CHECK(*path == (box.store() / file.sha256 / "a.so").string());
+    struct stat first{}, again{}, folder{};
+    REQUIRE(stat(path->c_str(), &first) == 0);
+    REQUIRE(stat(box.store().c_str(), &folder) == 0);
+    CHECK((first.st_mode & 07777) == 0500);
+    CHECK((folder.st_mode & 07777) == 0700);
+    REQUIRE(stage(file, box.store().string()).ok());
+    REQUIRE(stat(path->c_str(), &again) == 0);
+    CHECK(first.st_ino == again.st_ino);
+}
+
+TEST_CASE("a staged copy that was tampered with is replaced")
+{
+    const Sandbox box;
+    const PluginFile file{"a.so", "abc", sha256_hex("abc")};
+    const auto path = stage(file, box.store().string());
+    REQUIRE(path.ok());
+    SECTION("its content")
+    {
+        chmod(path->c_str(), 0700);
+        spit(*path, "evil");
+        chmod(path->c_str(), 0500);
+    }
+    SECTION("a link in its place")
+    {
+        spit(box.path / "evil", "evil");
+        fs::remove(*path);
+        fs::create_symlink(box.path / "evil", *path);
+    }
+    REQUIRE(stage(file, box.store().string()).ok());
+    CHECK(slurp(*path) == "abc");
+    CHECK(fs::symlink_status(*path).type() == fs::file_type::regular);
+}
+
+TEST_CASE("a store that others may write to is refused")
+{
+    const Sandbox box;
+    fs::create_directory(box.store());
+    chmod(box.store().c_str(), 0777);
+    const auto path = stage({"a.so", "abc", sha256_hex("abc")}, box.store().string());
+    REQUIRE_FALSE(path.ok());
+    CHECK(path.fault().message.find("not ours alone") != std::string::npos);
+}
+
+TEST_CASE("trust is one of three words")
+{
+    CHECK(*trust_of("pinned") == Trust::Pinned);
+    CHECK(*trust_of("directory-owner") == Trust::DirectoryOwner);
+    CHECK(*trust_of("any") == Trust::Any);
+    CHECK_FALSE(trust_of("all").ok());
+}
