@@ -110,7 +110,8 @@ private:
         route->sequence = sequence_of(r.name);
         const auto add = [&](const routing::Target& t, std::int64_t weight) {
             const bool there = std::find(route->pool.begin(), route->pool.end(), &t) != route->pool.end();
-            if (!there && !t.open) route->pool.push_back(&t), route->weights.push_back(weight);
+            const bool virtual_elsewhere = is_route(t.model); // a relay's own "auto" is nobody's candidate
+            if (!there && !t.open && !virtual_elsewhere) route->pool.push_back(&t), route->weights.push_back(weight);
         };
         std::vector<const routing::Target*> sorted;
         for (const auto& t : runtime_->table.targets) sorted.push_back(t.get());
@@ -121,6 +122,11 @@ private:
             for (const auto* t : sorted)
                 if (routing::matches(wanted.pattern, *t)) add(*t, wanted.weight);
         runtime_->table.routes.push_back(std::move(route));
+    }
+
+    bool is_route(const std::string& name) const
+    {
+        return std::any_of(config_->routes.begin(), config_->routes.end(), [&](const auto& r) { return r.name == name; });
     }
 
     /// A route goes on counting where it was before a reload.

@@ -1,3 +1,4 @@
+// What providers and generators answer alike, straight from their manifest.
 #include "plugin/adapters.h"
 
 namespace plugin {

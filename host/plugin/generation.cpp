@@ -1,3 +1,4 @@
+// Scanning: folder by folder, file by file.
 #include "plugin/generation.h"
 
 #include "core/log.h"

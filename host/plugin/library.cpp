@@ -1,3 +1,4 @@
+// Mapping: the one place that knows Boost.DLL.
 #include "plugin/library.h"
 
 #include "plugin/elf.h"

@@ -1,3 +1,4 @@
+// Components out of generations: configuration checked, instance made, table adapted.
 #include "plugin/registry.h"
 
 #include "plugin/bounded_json.h"

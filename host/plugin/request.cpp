@@ -1,3 +1,4 @@
+// Requests and operations in the numbers of the ABI.
 #include "plugin/request.h"
 
 #include "core/features.h"

@@ -1,3 +1,4 @@
+// The checks of a schema, and of a value against it.
 #include "plugin/schema.h"
 
 #include "core/text.h"

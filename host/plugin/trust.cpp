@@ -1,3 +1,4 @@
+// The checks of files and folders; the README of this room says which mode asks for what.
 #include "plugin/trust.h"
 
 #include "core/text.h"

@@ -344,9 +344,11 @@ Task<core::Result<std::unique_ptr<Transport>>> start_tls(std::unique_ptr<Transpo
             std::string why;
         };
         auto loaded = std::make_shared<Loaded>();
-        const auto offered = co_await off_loop([loaded, file = options.ca_file, insecure = options.insecure] {
+        // Named: gcc 12 destroys a closure with captures twice when it is a temporary within co_await.
+        const std::function<void()> load = [loaded, file = options.ca_file, insecure = options.insecure] {
             loaded->context = client_context(file, insecure, loaded->why);
-        });
+        };
+        const auto offered = co_await off_loop(load);
         if (abort.triggered()) co_return cancelled();
         if (offered.rejected) co_return unreachable("too much waits for the threads that read certificates");
         if (!loaded->context) co_return unreachable(loaded->why);

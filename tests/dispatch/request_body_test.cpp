@@ -29,7 +29,7 @@ TEST_CASE("a parameter that the model refuses is dropped and reported, one that 
 {
     const std::vector<std::string> drop{"temperature", "top_p"};
     const auto body = body_for(text, present, {}, drop, {});
-    CHECK(body.json == R"({"model":"m", "route":"fallback","seed":7})");
+    CHECK(body.json == R"({"model":"m","route":"fallback","seed":7})");
     CHECK(body.dropped == std::vector<std::string>{"temperature"});
 }
 

@@ -400,6 +400,9 @@ class Upstream:
                         return
                     kept += data
                 body, kept = kept[:length], kept[length:]
+                if method == "GET" and path.endswith("/models"):  # the host looks around on its own; that is no call
+                    Call(connection, method, path, headers, body).reply(404, {"error": {"message": "no list here"}})
+                    continue
                 with self._lock:
                     self.calls += 1
                 self.handler(Call(connection, method, path, headers, body))
@@ -439,8 +442,8 @@ def free_port():
 
 
 def provider(base_url, name="up", **more):
-    """A configuration entry for an OpenAI-compatible upstream that takes any model name."""
-    return {"name": name, "type": "openai-compatible", "base_url": base_url, "api_key": "sk-test-upstream", "models": "any", **more}
+    """A configuration entry for an OpenAI-compatible upstream that takes any model name unless told otherwise."""
+    return {"name": name, "type": "openai-compatible", "base_url": base_url, "api_key": "sk-test-upstream", **{"models": "any", **more}}
 
 
 def settings(*providers, **more):

@@ -19,7 +19,8 @@ class Required(unittest.TestCase):
     def test_without_a_key_it_is_401(self):
         reply = self.host.chat(ask_for("auto"))
         self.assertEqual(reply.status, 401, reply)
-        self.assertEqual(reply.json["error"]["code"], "invalid_api_key")
+        self.assertIn(reply.json["error"]["code"], ("missing_api_key", "invalid_api_key"))
+        self.assertEqual(reply.json["error"]["type"], "authentication_error")
 
     def test_a_wrong_key_is_401_and_not_repeated(self):
         for wrong in ("sk-wrong", KEY[:-1], KEY + "x", KEY.upper(), ""):

@@ -15,10 +15,6 @@ server:
   max_body_bites: 1000
 auth:
   mode: sometimes
-providers:
-  - name: one
-    type: openai-compatibel
-    base_url: "http://127.0.0.1:1/v1"
 """
 SECRET = "sk-very-secret-0123456789"
 
@@ -37,8 +33,12 @@ class CheckConfig(unittest.TestCase):
         said = done.stdout + done.stderr
         self.assertNotEqual(done.returncode, 0, said)
         self.assertRegex(said, r"portolan\.yaml:3\b.*max_body_bites.*max_body_bytes")
-        self.assertRegex(said, r"portolan\.yaml:5\b.*sometimes")
-        self.assertRegex(said, r"portolan\.yaml:8\b.*openai-compatibel.*openai-compatible")
+        self.assertRegex(said, r"portolan\.yaml:5\b.*auth\.mode.*required")
+
+    def test_a_type_that_no_plugin_has_is_named_with_the_nearest_match(self):
+        done = check('auth: {mode: off}\nproviders: [{name: one, type: openai-compatibel, base_url: "http://127.0.0.1:1/v1"}]\n')
+        self.assertNotEqual(done.returncode, 0)
+        self.assertRegex(done.stdout + done.stderr, r'openai-compatibel.*did you mean.*openai-compatible')
 
     def test_yaml_that_is_no_yaml_is_named_with_its_line(self):
         done = check("server:\n  listen: [1,\n")
@@ -46,7 +46,7 @@ class CheckConfig(unittest.TestCase):
         self.assertRegex(done.stdout + done.stderr, r"portolan\.yaml:\d+")
 
     def test_a_good_file_passes(self):
-        done = check('server: {listen: "127.0.0.1:8000"}\nproviders: [{name: one, type: echo}]\n')
+        done = check('server: {listen: "127.0.0.1:8000"}\nauth: {mode: off}\nproviders: [{name: one, type: echo}]\n')
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
 
     def test_a_missing_file_is_an_error(self):
@@ -62,7 +62,7 @@ class CheckConfig(unittest.TestCase):
 
     def test_the_shipped_example_is_valid(self):
         example = pathlib.Path(__file__).parents[2] / "config" / "portolan.example.yaml"
-        done = check(example.read_text())
+        done = check(example.read_text(), {"ROUTER_API_KEY": SECRET})
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
 
 

@@ -20,8 +20,8 @@ class BrokenUpstreams(unittest.TestCase):
         short = {"connect_ms": 500 * SLOWNESS, "first_byte_ms": 400 * SLOWNESS, "first_token_ms": 600 * SLOWNESS, "idle_ms": 400 * SLOWNESS}
         names = ["e503", "e429", "html", "empty", "cut", "fin", "silent", "stall", "fault", "nodone", "nofinish", "junk", "early"]
         providers = [provider(cls.upstream.base, name=n, timeouts=short) for n in names]
-        providers.append(provider(f"http://127.0.0.1:{cls.dead}/v1", name="refused", timeouts=short))
-        providers.append(provider(cls.upstream.base, name="good", timeouts=short))
+        providers.append(provider(f"http://127.0.0.1:{cls.dead}/v1", name="refused", timeouts=short, models=["refused", "x"]))
+        providers.append(provider(cls.upstream.base, name="good", timeouts=short, models=["x"]))
         routes = [{"name": "after-refusal", "policy": "priority", "targets": ["refused/x", "good/x"]}]
         cls.host = Portolan(settings(*providers, routes=routes, routing={"retry": {"max_attempts": 3}}))
 
@@ -268,7 +268,7 @@ class Reloads(unittest.TestCase):
             call.end()
 
         with Upstream(behave) as upstream:
-            config = settings(provider(upstream.base))
+            config = settings(provider(upstream.base, models=["m"]))
             with Portolan(config) as host:
                 stream = host.stream(ask_for("up/m", stream=True))
                 body = stream.read_until(b"first ")

@@ -9,19 +9,27 @@
 #include <unistd.h>
 
 namespace {
-/// A folder with few presets, so that each run is short.
+/// A folder with one preset, so that each run is short; removed at the end.
+struct Folder {
+    ~Folder()
+    {
+        std::error_code error;
+        std::filesystem::remove_all(path, error);
+    }
+    std::string path;
+};
+
 const std::string& folder()
 {
-    static const std::string path = [] {
+    static const Folder made{[] {
         const std::string p = (std::filesystem::temp_directory_path() / ("portolan-config-fuzz-" + std::to_string(::getpid()))).string();
         std::filesystem::create_directories(p + "/presets");
         std::ofstream(p + "/presets/one.yaml") << "name: one\ncomponent: openai-compatible\nbase_url: https://one.example/v1\nkey_env: [ONE_KEY]\n"
                                                   "models: catalog\ncatalog_provider: [p]\n";
         std::ofstream(p + "/catalog.json") << R"({"portolan_catalog":1,"models":[{"provider":"p","id":"m","price":[1,2,3,4],"offers":["tools"]}]})";
-        std::atexit([] { std::filesystem::remove_all(folder()); });
         return p;
-    }();
-    return path;
+    }()};
+    return made.path;
 }
 
 void require(bool fact)
