@@ -1,5 +1,7 @@
 #include "app.h"
 
+#include "config/catalog.h"
+#include "config/environment.h"
 #include "config/problem.h"
 #include "core/log.h"
 #include "core/text.h"
@@ -189,8 +191,20 @@ void App::tick()
     std::string why;
     if (watch_->changed())
         reload(why);
-    else if (models && !rebuild(current()->config, why))
-        core::log::warn("models that were discovered cannot be used: " + why);
+    else if (models) {
+        if (const auto catalog = shipped_catalog()) {
+            const std::lock_guard lock(mutex_);
+            for (auto& [provider, found] : discovered_) complete_from(*catalog, found);
+        }
+        if (!rebuild(current()->config, why)) core::log::warn("models that were discovered cannot be used: " + why);
+    }
+}
+
+std::shared_ptr<const config::ModelCatalog> App::shipped_catalog() const
+{
+    const auto& file = current()->config->catalog.file;
+    const auto text = config::read_file(file.empty() ? (fs::path(places_.sources.shipped_config_dir) / "catalog.json").string() : file);
+    return text ? config::parse_and_check(*text).catalog : nullptr;
 }
 
 void App::drain()

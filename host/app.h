@@ -2,6 +2,7 @@
 #pragma once
 
 #include "build_runtime.h"
+#include "config/catalog.h"
 #include "config/load.h"
 #include "config/watch.h"
 #include "control/server.h"
@@ -46,6 +47,7 @@ private:
     bool rebuild(std::shared_ptr<const config::Config> config, std::string& why);
     void install(std::shared_ptr<const front::Runtime> runtime);
     void discover();
+    std::shared_ptr<const config::ModelCatalog> shipped_catalog() const;
     void describe_metrics();
     control::Services control_services();
     control::Reloaded request_reload();     ///< [shared] asks the main thread and waits for its answer

@@ -60,7 +60,8 @@ private:
         if (const auto found = discovered.find(p.name); found != discovered.end())
             for (const auto& m : found->second)
                 if (known.insert(m.id).second) add_target(p, index, *e.provider, m, false);
-        if (p.models_open) {
+        const bool asked = p.discover && discovered.contains(p.name); // its own list has come
+        if (p.models_open && !asked) {
             config::ModelFacts any;
             any.id = "*";
             add_target(p, index, *e.provider, any, true);

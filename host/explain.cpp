@@ -51,7 +51,8 @@ Explained explain(const front::Runtime& runtime, std::string_view body, std::str
         row["cooling"] = t.health->cooling(clock.steady_us());
         row["in_flight"] = t.health->in_flight.load(std::memory_order_relaxed);
         row["ttft_p50_us"] = known(t.health->ttft_us.load(std::memory_order_relaxed));
-        row["drops_params"] = t.drop_params;
+        row["drops_params"] = ordered_json::array();
+        for (const auto& p : t.drop_params) row["drops_params"].push_back(p.name);
         out["candidates"].push_back(std::move(row));
     }
     out["dropped"] = ordered_json::array();

@@ -141,7 +141,12 @@ struct Routing {
 struct DropRule {
     std::string model_pattern;              ///< a regular expression over the upstream model name
     std::vector<std::string> params;        ///< top-level members
-    bool unless_value_is_one = false;       ///< temperature 1 is what the model does anyway: not a loss
+    bool unless_value_is_one = false;       ///< temperature 1 is what the model does anyway: it may stay
+};
+/// A parameter that one model refuses.
+struct DropParam {
+    std::string name;
+    bool unless_value_is_one = false;
 };
 
 struct Catalog {

@@ -24,7 +24,7 @@ struct Candidate {
     ledger::Health* health = nullptr;
     std::string id, model;                 ///< model: the upstream's name for it
     Match match;
-    std::vector<std::string> drop_params;
+    std::vector<config::DropParam> drop_params;
 };
 
 /// Borrowed by run().

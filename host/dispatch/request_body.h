@@ -20,7 +20,7 @@ public:
     ParamRules(ParamRules&&) noexcept;
     ParamRules& operator=(ParamRules&&) noexcept;
     /// Parameters to be taken out for this upstream model name. Some microseconds: keep the answer where it is needed often.
-    [[nodiscard]] std::vector<std::string> for_model(std::string_view upstream_model) const;
+    [[nodiscard]] std::vector<config::DropParam> for_model(std::string_view upstream_model) const;
 
 private:
     struct Rule;
@@ -36,6 +36,6 @@ struct Body {
 /// `present`: top-level members of `bytes`; `extensions`: those that are ours. `effort`: set as reasoning_effort unless the client did.
 /// Where nothing has to change, nothing is copied.
 [[nodiscard]] Body body_for(std::string_view bytes, std::span<const std::string_view> present, std::span<const std::string> extensions,
-                            std::span<const std::string> drop, std::string_view effort);
+                            std::span<const config::DropParam> drop, std::string_view effort);
 
 } // namespace dispatch

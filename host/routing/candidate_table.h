@@ -29,7 +29,7 @@ struct Target {
     std::int64_t priority = 100, weight = 1;
     bool open = false;                     ///< any model name: `model` is then the one asked for
     bool local = false;
-    std::vector<std::string> drop_params;  ///< request parameters that this model refuses
+    std::vector<config::DropParam> drop_params;  ///< request parameters that this model refuses
     std::array<Serves, 6> serves{};
     std::shared_ptr<ledger::Health> health;
 };

@@ -108,8 +108,10 @@ def main():
         return None
 
     with Upstream(behave) as upstream:
-        names = ["up", "bad", "busy", "broken"]
-        with Portolan(settings(*[provider(upstream.base, name=n) for n in names], {"name": "echo", "type": "echo"})) as host:
+        # What fails rests its provider, so it has one of its own.
+        served = {"up": ["plain", "tools", "json", "vision", "reasoning", "endless"], "bad": ["bad"], "busy": ["busy"], "broken": ["broken"]}
+        providers = [provider(upstream.base, name=name, models=models) for name, models in served.items()]
+        with Portolan(settings(*providers, {"name": "echo", "type": "echo"})) as host:
             environment = {**os.environ, "PORTOLAN_BASE": f"http://127.0.0.1:{host.port}/v1", "UPSTREAM_GONE": f"{upstream.base}/gone",
                            "no_proxy": "127.0.0.1", "NO_PROXY": "127.0.0.1"}
             code = subprocess.run(command, env=environment, timeout=240 * SLOWNESS).returncode
