@@ -1,7 +1,7 @@
 # Flags, libraries and the two functions that the tree is built with.
 find_package(Threads REQUIRED)
 find_package(OpenSSL REQUIRED)
-find_package(Poco REQUIRED COMPONENTS Foundation Util Net)
+find_package(Poco REQUIRED COMPONENTS Foundation Util Net NetSSL)
 find_package(spdlog REQUIRED)
 find_package(nlohmann_json REQUIRED)
 find_package(simdjson REQUIRED)

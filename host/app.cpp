@@ -85,6 +85,7 @@ int App::serve()
     }
     announce();
     discover();
+    refresh_catalog();
     wait_for_signals();
     drain();
     return 0;
@@ -200,6 +201,14 @@ void App::tick()
     }
 }
 
+void App::refresh_catalog()
+{
+    const auto& c = *current()->config;
+    refresh_.reset();
+    if (!c.catalog.refresh_url.empty())
+        refresh_ = std::make_unique<CatalogRefresh>(c.catalog, config::fetched_catalog(c.server.data_dir, places_.sources.cwd));
+}
+
 std::shared_ptr<const config::ModelCatalog> App::shipped_catalog() const
 {
     const auto& file = current()->config->catalog.file;
@@ -210,6 +219,7 @@ std::shared_ptr<const config::ModelCatalog> App::shipped_catalog() const
 void App::drain()
 {
     services_.draining = true; // readyz says so from now on
+    refresh_.reset();
     const auto config = current()->config;
     core::log::event(core::log::Level::Info, "draining", "\"streams\":" + std::to_string(services_.streams_active.load()));
     const auto nap = [] { // a second signal ends the wait
@@ -254,6 +264,7 @@ bool App::reload(std::string& why)
         watch_ = std::make_unique<config::FileWatch>(c.files);
         core::log::event(core::log::Level::Info, "reloaded", "\"generation\":" + std::to_string(generation_));
         discover();
+        refresh_catalog();
         return true;
     }
     core::log::event(core::log::Level::Error, "reload_refused", "\"why\":" + core::quoted(why));

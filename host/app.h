@@ -7,6 +7,7 @@
 #include "config/watch.h"
 #include "control/server.h"
 #include "core/clock.h"
+#include "catalog_refresh.h"
 #include "front/context.h"
 #include "ledger/metrics.h"
 #include "plugin/registry.h"
@@ -47,6 +48,7 @@ private:
     bool rebuild(std::shared_ptr<const config::Config> config, std::string& why);
     void install(std::shared_ptr<const front::Runtime> runtime);
     void discover();
+    void refresh_catalog();
     std::shared_ptr<const config::ModelCatalog> shipped_catalog() const;
     void describe_metrics();
     control::Services control_services();
@@ -76,4 +78,5 @@ private:
     std::vector<std::unique_ptr<front::LoopContext>> contexts_;
     std::unique_ptr<wire::Server> server_;
     std::unique_ptr<control::Server> control_;
+    std::unique_ptr<CatalogRefresh> refresh_;
 };

@@ -86,7 +86,7 @@ void App::describe_metrics()
     metrics_.gauge("portolan_build_info", {{"version", services_.version}}, [] { return 1.0; });
     gauge("portolan_connections_open", [this] { return server_counters_.open.load(); });
     gauge("portolan_streams_active", [this] { return services_.streams_active.load(); });
-    gauge("portolan_log_dropped", [] { return core::log::dropped(); });
+    gauge("portolan_log_dropped_total", [] { return core::log::dropped(); });
     gauge("portolan_loop_lag_seconds", [this] { return loops_ ? static_cast<double>(loops_->take_lag_us()) / 1e6 : 0.0; });
     gauge("portolan_config_generation", [this] { return current()->generation; });
     gauge("portolan_targets_cooling", [this] {
@@ -94,12 +94,12 @@ void App::describe_metrics()
         for (const auto& t : current()->table.targets) n += t->health->cooling(clock_.steady_us());
         return n;
     });
-    gauge("portolan_connections_accepted", [this] { return server_counters_.accepted.load(); });
-    gauge("portolan_connections_refused", [this] { return server_counters_.refused_connections.load(); });
+    gauge("portolan_connections_accepted_total", [this] { return server_counters_.accepted.load(); });
+    gauge("portolan_connections_refused_total", [this] { return server_counters_.refused_connections.load(); });
     for (const auto& [kind, counter] : {std::pair{"header", &server_counters_.timeouts_header}, {"body", &server_counters_.timeouts_body},
                                         {"idle", &server_counters_.timeouts_idle}, {"write_stall", &server_counters_.write_stalls}})
-        metrics_.gauge("portolan_connection_timeouts", {{"kind", kind}}, [counter] { return static_cast<double>(counter->load()); });
+        metrics_.gauge("portolan_connection_timeouts_total", {{"kind", kind}}, [counter] { return static_cast<double>(counter->load()); });
     for (const auto& [kind, counter] : {std::pair{"connect", &client_counters_.connects}, {"reuse", &client_counters_.reuses},
                                         {"stale_retry", &client_counters_.stale_retries}})
-        metrics_.gauge("portolan_upstream_connections", {{"kind", kind}}, [counter] { return static_cast<double>(counter->load()); });
+        metrics_.gauge("portolan_upstream_connections_total", {{"kind", kind}}, [counter] { return static_cast<double>(counter->load()); });
 }

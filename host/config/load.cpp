@@ -164,6 +164,12 @@ private:
         // Nobody asks it anything: reading it would only cost time.
         const bool asked = std::any_of(draft_.providers.begin(), draft_.providers.end(), [](const ProviderEntry& e) { return !e.catalog_provider.empty(); });
         if (!own && !asked) return {};
+        if (!draft_.config.catalog.refresh_url.empty()) { // a newer one that was fetched stands over the others
+            const std::string fetched = fetched_catalog(draft_.config.server.data_dir, sources_.cwd);
+            draft_.config.files.push_back(fetched);
+            if (const auto text = read_file(fetched))
+                if (auto result = parse_and_check(*text); result.catalog) return result;
+        }
         const std::string file = own ? in_folder(sources_.cwd, draft_.config.catalog.file) : in_folder(sources_.shipped_config_dir, "catalog.json");
         const auto text = read_file(file);
         CatalogResult result = text ? parse_and_check(*text) : CatalogResult{nullptr, "cannot be read"};

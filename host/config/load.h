@@ -20,6 +20,12 @@ struct Loaded {
     std::vector<Problem> problems;        ///< errors and warnings, as they were found
 };
 
+/// Where a catalogue from catalog.refresh_url is kept.
+[[nodiscard]] inline std::string fetched_catalog(const std::string& data_dir, const std::string& cwd)
+{
+    return in_folder(in_folder(cwd, data_dir), "catalog.json");
+}
+
 /// [load] Reads everything anew; touches files, no network. Never throws for what stands in files or variables.
 [[nodiscard]] Loaded load(const Sources& sources);
 

@@ -53,7 +53,8 @@ wire::Task<bool> relay_control(wire::Exchange& exchange, LoopContext& context, c
     }
     const std::string who = caller_header(caller);
     wire::Headers headers{{"x-portolan-caller", who}, {"x-request-id", request_id}};
-    if (const auto type = head.headers.get("content-type"); !type.empty()) headers.push_back({"content-type", type});
+    for (const std::string_view name : {"content-type", "sec-fetch-site"}) // the control plane refuses writes of other sites by the latter
+        if (const auto value = head.headers.get(name); !value.empty()) headers.push_back({name, value});
     const std::string_view pieces[] = {*body};
     wire::ClientRequest out;
     out.origin = &context.control_origin, out.method = method, out.target = head.target, out.headers = &headers;

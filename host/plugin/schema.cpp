@@ -17,9 +17,9 @@ using nlohmann::json;
 
 namespace {
 
-constexpr std::size_t max_pattern = 256, max_matched = 4096, max_mistakes = 100;
+constexpr std::size_t max_pattern = 256, max_matched = 256, max_mistakes = 100;
 
-/// A regular expression whose time grows with the text and not exponentially: patterns come from strangers.
+/// A regular expression whose time grows with states and the square of the text, not exponentially: patterns come from strangers.
 std::optional<std::regex> compiled(const std::string& pattern)
 {
     if (pattern.size() > max_pattern) return std::nullopt;
@@ -144,7 +144,7 @@ private:
     {
         const auto it = schema.find("pattern");
         if (it == schema.end()) return;
-        if (value.size() > max_matched) return wrong(at, "is longer than 4096 characters");
+        if (value.size() > max_matched) return wrong(at, "is longer than 256 characters");
         const auto pattern = compiled(it->get<std::string>());
         if (!pattern || !std::regex_search(value, *pattern)) wrong(at, "must match " + it->dump() + ", is " + shown(value));
     }

@@ -8,7 +8,7 @@ namespace wire {
 namespace {
 
 constexpr std::int64_t sweep_us = 5'000'000; ///< how long a connection that the peer closed may linger
-constexpr std::size_t most_kept = 256; ///< free pieces of memory of each sort
+constexpr std::size_t most_kept = 256;       ///< free pieces of memory of each sort
 
 class Pool final : public ClientPool {
 public:

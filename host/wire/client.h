@@ -58,7 +58,7 @@ public:
     virtual ~ClientCall() = default;
     /// Connects (or takes a pooled connection) and sends; returns when the reply's head is there (1xx skipped). One free retry when a
     /// reused connection turns out to be closed before any byte of the reply. Fails with Unreachable, Stale, Broken, Slow, BadReply,
-    /// Cancelled, Deadline. The request's views must stay valid until it returns.
+    /// Cancelled, Deadline, PluginFailed (target or a header could split the request). The request's views must stay valid until it returns.
     virtual Task<core::Result<const ReplyHead*>> send(const ClientRequest& request) = 0;
     /// The next piece of the decoded body, as the network brought it; empty: it is complete. The view is valid until the next call.
     /// Fails with Broken (cut), Slow (idle), BadReply (framing), Cancelled, Deadline.

@@ -95,8 +95,8 @@ void Call::drop() noexcept
 {
     if (!transport_) return;
     if (upload_) upload_->transport = nullptr;
-    // With RST: a FIN alone is a half-close, after which an upstream may go on working for nobody; and it would wait behind what
-    // the upstream does not take of the request.
+    // With RST: a FIN alone is a half-close, after which an upstream may go on working for nobody; and it would wait
+    // behind what the upstream does not take of the request.
     transport_->close(!reply().complete() || !sent_whole_);
     transport_.reset();
 }
@@ -110,8 +110,10 @@ void Call::give_buffer() noexcept
 // The reply is complete: the connection serves others from now on, unless anything about it was odd.
 void Call::finish()
 {
-    if (reply().keep_alive() && unread_.empty() && sent_whole_ && transport_->is_open()) pool_->put(scratch_->key, std::move(transport_));
-    else drop();
+    if (reply().keep_alive() && unread_.empty() && sent_whole_ && transport_->is_open())
+        pool_->put(scratch_->key, std::move(transport_));
+    else
+        drop();
     transport_.reset();
 }
 
@@ -133,7 +135,8 @@ Task<core::Result<const ReplyHead*>> Call::send(const ClientRequest& request)
     scratch_->key = request.origin->key();
 
     for (bool again = false;; again = true) {
-        if (auto connected = co_await connect(request, !again); !connected) co_return fail(std::move(connected).fault());
+        if (auto connected = co_await connect(request, !again); !connected)
+            co_return fail(std::move(connected).fault());
         auto exchanged = co_await exchange(request);
         if (exchanged) break;
         if (exchanged.fault().kind != FaultKind::Stale) co_return fail(std::move(exchanged).fault());
@@ -156,9 +159,11 @@ Task<core::Status> Call::connect(const ClientRequest& request, bool pooled)
         pool_->counters.reuses.fetch_add(1, std::memory_order_relaxed);
         co_return core::Done{};
     }
-    auto opened = co_await open_connection(*request.origin, pool_->options, sooner(after(timeouts_.connect_us), timeouts_.deadline_us), abort_);
+    auto opened = co_await open_connection(*request.origin, pool_->options,
+                                           sooner(after(timeouts_.connect_us), timeouts_.deadline_us), abort_);
     if (aborted_) co_return Fault{FaultKind::Cancelled, "cancelled"};
-    if (!opened && past_deadline()) co_return Fault{FaultKind::Deadline, "the request's deadline passed while connecting"};
+    if (!opened && past_deadline())
+        co_return Fault{FaultKind::Deadline, "the request's deadline passed while connecting"};
     if (!opened) co_return std::move(opened).fault();
     transport_ = std::move(*opened);
     pool_->counters.connects.fetch_add(1, std::memory_order_relaxed);
@@ -215,8 +220,9 @@ Task<core::Status> Call::read_head(std::int64_t sent_at)
 {
     if (!buffer_) buffer_ = pool_->take_buffer();
     // While a body is going out, its end starts the clock (run_upload).
-    transport_->set_read_deadline(upload_ && !upload_->done ? timeouts_.deadline_us
-                                                            : sooner(after(timeouts_.first_byte_us), timeouts_.deadline_us));
+    transport_->set_read_deadline(upload_ && !upload_->done
+                                      ? timeouts_.deadline_us
+                                      : sooner(after(timeouts_.first_byte_us), timeouts_.deadline_us));
     for (;;) {
         const auto got = co_await transport_->read_some({buffer_.get(), IdleConnections::buffer_size});
         if (aborted_) co_return Fault{FaultKind::Cancelled, "cancelled"};
@@ -268,6 +274,9 @@ Task<core::Result<std::string_view>> Call::read()
 
 } // namespace
 
-std::unique_ptr<ClientCall> make_call(std::shared_ptr<IdleConnections> pool) { return std::make_unique<Call>(std::move(pool)); }
+std::unique_ptr<ClientCall> make_call(std::shared_ptr<IdleConnections> pool)
+{
+    return std::make_unique<Call>(std::move(pool));
+}
 
 } // namespace wire

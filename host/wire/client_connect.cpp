@@ -1,4 +1,5 @@
-// Names are resolved in a coroutine of their own, because a lookup cannot be called off but the request that waits for it can.
+// Names are resolved in a coroutine of their own, because a lookup cannot be called off but the request that waits for
+// it can.
 #include "wire/client_connect.h"
 
 #include "wire/client_reply.h"
@@ -41,7 +42,8 @@ Task<Addresses> addresses_of(std::string host, std::int64_t ttl_us, std::int64_t
     if (!lookup->result) {
         if (deadline_us) loop.spawn(remind(lookup, deadline_us));
         abort.set_step([lookup] { lookup->changed.set(); });
-        while (!lookup->result && !abort.triggered() && !(deadline_us && loop.now_us() >= deadline_us)) co_await lookup->changed.wait();
+        while (!lookup->result && !abort.triggered() && !(deadline_us && loop.now_us() >= deadline_us))
+            co_await lookup->changed.wait();
         abort.set_step({});
         if (abort.triggered()) co_return cancelled();
         if (!lookup->result) co_return unreachable("cannot resolve " + host + ": timed out");
@@ -49,8 +51,10 @@ Task<Addresses> addresses_of(std::string host, std::int64_t ttl_us, std::int64_t
     co_return std::move(*lookup->result);
 }
 
-// The addresses in turn, each with its share of the time that is left, so that one that never answers does not use up all of it.
-Task<Connected> connect_any(std::string host, std::uint16_t port, std::int64_t ttl_us, std::int64_t deadline_us, Abort& abort)
+// The addresses in turn, each with its share of the time that is left, so that one that never answers does not use up
+// all of it.
+Task<Connected> connect_any(std::string host, std::uint16_t port, std::int64_t ttl_us, std::int64_t deadline_us,
+                            Abort& abort)
 {
     auto addresses = co_await addresses_of(host, ttl_us, deadline_us, abort);
     if (!addresses) co_return std::move(addresses).fault();
@@ -99,12 +103,14 @@ Task<core::Status> open_tunnel(Transport& transport, std::string request, std::i
     }
     abort.set_step({});
     if (abort.triggered()) co_return cancelled();
-    co_return unreachable(io.error == IoError::Timeout ? "the proxy did not answer CONNECT in time" : "the proxy closed the connection");
+    co_return unreachable(io.error == IoError::Timeout ? "the proxy did not answer CONNECT in time"
+                                                       : "the proxy closed the connection");
 }
 
 } // namespace
 
-Task<Connected> open_connection(const Origin& origin, const ClientPool::Options& options, std::int64_t deadline_us, Abort& abort)
+Task<Connected> open_connection(const Origin& origin, const ClientPool::Options& options, std::int64_t deadline_us,
+                                Abort& abort)
 {
     if (origin.scheme == "unix") co_return co_await connect_unix(origin.host, deadline_us, abort);
     Proxy proxy;
@@ -114,8 +120,8 @@ Task<Connected> open_connection(const Origin& origin, const ClientPool::Options&
         proxy = std::move(*parsed);
     }
     const bool proxied = !origin.proxy.empty();
-    auto connected = co_await connect_any(proxied ? proxy.host : origin.host, proxied ? proxy.port : origin.port, options.dns_ttl_us,
-                                          deadline_us, abort);
+    auto connected = co_await connect_any(proxied ? proxy.host : origin.host, proxied ? proxy.port : origin.port,
+                                          options.dns_ttl_us, deadline_us, abort);
     if (!connected && proxied && connected.fault().kind == core::FaultKind::Unreachable)
         connected.fault().message = "proxy: " + connected.fault().message;
     if (!connected || origin.scheme != "https") co_return connected;

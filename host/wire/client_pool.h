@@ -1,4 +1,5 @@
-// What the calls of one loop share: idle connections and the memory that requests are written in. Only client*.cpp include this.
+// What the calls of one loop share: idle connections and the memory that requests are written in. Only client*.cpp
+// include this.
 #pragma once
 
 #include "wire/client.h"

@@ -1,4 +1,5 @@
-// Heads by llhttp behind a strict pre-scan, bodies by a decoder of our own: it hands out views and knows at once when the reply is complete.
+// Heads by llhttp behind a strict pre-scan, bodies by a decoder of our own: it hands out views and knows at once when
+// the reply is complete.
 #include "wire/client_reply.h"
 
 #include "core/text.h"
@@ -16,7 +17,10 @@ using core::FaultKind;
 
 constexpr std::size_t most_headers = 256, most_extension = 4 * 1024, most_trailers = 16 * 1024;
 
-core::Fault bad(const char* what) { return {FaultKind::BadReply, std::string("the upstream's reply is malformed: ") + what}; }
+core::Fault bad(const char* what)
+{
+    return {FaultKind::BadReply, std::string("the upstream's reply is malformed: ") + what};
+}
 
 // What llhttp is lenient about: line ends, folded lines, control characters. The head ends with an empty line.
 const char* flaw_of(std::string_view head) noexcept
@@ -84,14 +88,22 @@ const llhttp_settings_t& settings()
 bool is_hop_by_hop(std::string_view name) noexcept
 {
     switch (name.size()) {
-    case 2: return name == "te";
-    case 7: return name == "trailer" || name == "upgrade";
-    case 10: return name == "connection" || name == "keep-alive";
-    case 16: return name == "proxy-connection";
-    case 17: return name == "transfer-encoding";
-    case 18: return name == "proxy-authenticate";
-    case 19: return name == "proxy-authorization";
-    default: return false;
+    case 2:
+        return name == "te";
+    case 7:
+        return name == "trailer" || name == "upgrade";
+    case 10:
+        return name == "connection" || name == "keep-alive";
+    case 16:
+        return name == "proxy-connection";
+    case 17:
+        return name == "transfer-encoding";
+    case 18:
+        return name == "proxy-authenticate";
+    case 19:
+        return name == "proxy-authorization";
+    default:
+        return false;
     }
 }
 
@@ -201,7 +213,8 @@ core::Status ReplyParser::choose_framing(bool http11)
     }
     if (lengths > 1) return bad("two content-lengths");
     if (codings > 0 && lengths > 0) return bad("both a content-length and a transfer-encoding");
-    if (codings > 1 || (codings == 1 && !core::equal_nocase(coding, "chunked"))) return bad("a transfer-encoding other than chunked");
+    if (codings > 1 || (codings == 1 && !core::equal_nocase(coding, "chunked")))
+        return bad("a transfer-encoding other than chunked");
     if (codings > 0 && !http11) return bad("a transfer-encoding in HTTP/1.0");
     std::int64_t bytes = 0;
     if (lengths == 1) {
@@ -228,10 +241,12 @@ void ReplyParser::drop_hop_by_hop()
 {
     std::vector<std::string> nominated;
     for (const auto& header : head_.headers)
-        if (header.name == "connection" && !core::equal_nocase(header.value, "close") && !core::equal_nocase(header.value, "keep-alive"))
+        if (header.name == "connection" && !core::equal_nocase(header.value, "close") &&
+            !core::equal_nocase(header.value, "keep-alive"))
             for (auto& name : core::split(header.value, ',')) nominated.push_back(core::lower(name));
     std::erase_if(head_.headers, [&](const Header& header) {
-        return is_hop_by_hop(header.name) || std::find(nominated.begin(), nominated.end(), header.name) != nominated.end();
+        return is_hop_by_hop(header.name) ||
+               std::find(nominated.begin(), nominated.end(), header.name) != nominated.end();
     });
 }
 
@@ -271,7 +286,8 @@ bool ReplyParser::end() noexcept
 void ReplyParser::skip_framing(std::string_view& bytes) noexcept
 {
     std::size_t used = 0;
-    while (used < bytes.size() && state_ != State::Data && state_ != State::Complete && state_ != State::Bad) state_ = step(bytes[used++]);
+    while (used < bytes.size() && state_ != State::Data && state_ != State::Complete && state_ != State::Bad)
+        state_ = step(bytes[used++]);
     bytes.remove_prefix(used);
 }
 
@@ -301,8 +317,10 @@ ReplyParser::State ReplyParser::step(char c) noexcept
         if (c != '\n') return State::Bad;
         spent_ = 0;
         return left_ > 0 ? State::Data : State::LineStart;
-    case State::DataCr: return c == '\r' ? State::DataLf : State::Bad;
-    case State::DataLf: return c == '\n' ? State::SizeStart : State::Bad;
+    case State::DataCr:
+        return c == '\r' ? State::DataLf : State::Bad;
+    case State::DataLf:
+        return c == '\n' ? State::SizeStart : State::Bad;
     case State::LineStart:
         if (c == '\r') return State::LastEnd;
         if (c == ' ' || c == '\t' || c == ':') return State::Bad;
@@ -310,9 +328,12 @@ ReplyParser::State ReplyParser::step(char c) noexcept
     case State::Trailer: // read and forgotten
         if (c == '\r') return State::TrailerEnd;
         return is_text(c) && ++spent_ <= most_trailers ? State::Trailer : State::Bad;
-    case State::TrailerEnd: return c == '\n' ? State::LineStart : State::Bad;
-    case State::LastEnd: return c == '\n' ? State::Complete : State::Bad;
-    default: return State::Bad;
+    case State::TrailerEnd:
+        return c == '\n' ? State::LineStart : State::Bad;
+    case State::LastEnd:
+        return c == '\n' ? State::Complete : State::Bad;
+    default:
+        return State::Bad;
     }
 }
 

@@ -10,7 +10,8 @@ namespace wire {
 
 class ReplyParser {
 public:
-    /// Before every reply. `bodiless`: the request was HEAD or CONNECT. `header_limit`: bytes of the head, interim replies included.
+    /// Before every reply. `bodiless`: the request was HEAD or CONNECT. `header_limit`: bytes of the head, interim
+    /// replies included.
     void begin(bool bodiless, std::size_t header_limit);
 
     /// Takes bytes off the front. True when the head is complete; 1xx replies are skipped. Fails with BadReply.
@@ -18,8 +19,8 @@ public:
     [[nodiscard]] const ReplyHead& head() const noexcept { return head_; }
     [[nodiscard]] bool started() const noexcept { return total_ > 0; } ///< any byte came
 
-    /// The next piece of the decoded body, pointing into `bytes`, from which it is taken together with the framing around it.
-    /// Empty: complete(), or `bytes` is used up. Fails with BadReply.
+    /// The next piece of the decoded body, pointing into `bytes`, from which it is taken together with the framing
+    /// around it. Empty: complete(), or `bytes` is used up. Fails with BadReply.
     core::Result<std::string_view> take_body(std::string_view& bytes);
     /// The peer closed in good order: completes a body that lasts until then. False: it was cut.
     [[nodiscard]] bool end() noexcept;
@@ -32,17 +33,17 @@ public:
 private:
     enum class State : std::uint8_t {
         Head,
-        Length,     // left_ bytes of a body with content-length
+        Length, // left_ bytes of a body with content-length
         UntilClose,
-        SizeStart,  // of a chunk
+        SizeStart, // of a chunk
         Size,
         SizeBlank,
         Extension,
-        SizeEnd,    // the LF behind the CR of the size line
+        SizeEnd, // the LF behind the CR of the size line
         Data,
         DataCr,
         DataLf,
-        LineStart,  // of a trailer or of the blank line at the end
+        LineStart, // of a trailer or of the blank line at the end
         Trailer,
         TrailerEnd,
         LastEnd,

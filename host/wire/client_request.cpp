@@ -12,19 +12,23 @@ namespace {
 
 bool is_value(std::string_view s) noexcept
 {
-    return std::all_of(s.begin(), s.end(), [](char c) { return (static_cast<unsigned char>(c) >= 0x20 && c != 0x7f) || c == '\t'; });
+    return std::all_of(s.begin(), s.end(),
+                       [](char c) { return (static_cast<unsigned char>(c) >= 0x20 && c != 0x7f) || c == '\t'; });
 }
 
 bool is_target(std::string_view s) noexcept
 {
-    return s.starts_with('/') && std::all_of(s.begin(), s.end(), [](char c) { return c > 0x20 && c < 0x7f && c != '#'; });
+    return s.starts_with('/') &&
+           std::all_of(s.begin(), s.end(), [](char c) { return c > 0x20 && c < 0x7f && c != '#'; });
 }
 
 bool is_ours(std::string_view name) noexcept
 {
-    constexpr std::string_view ours[] = {"host",       "content-length",   "transfer-encoding",   "connection", "accept-encoding", "expect",
-                                         "keep-alive", "proxy-connection", "proxy-authorization", "te",         "trailer",         "upgrade"};
-    return std::any_of(std::begin(ours), std::end(ours), [&](std::string_view own) { return core::equal_nocase(name, own); });
+    constexpr std::string_view ours[] = {
+        "host",       "content-length",   "transfer-encoding",   "connection", "accept-encoding", "expect",
+        "keep-alive", "proxy-connection", "proxy-authorization", "te",         "trailer",         "upgrade"};
+    return std::any_of(std::begin(ours), std::end(ours),
+                       [&](std::string_view own) { return core::equal_nocase(name, own); });
 }
 
 std::string base64(std::string_view bytes)
@@ -33,7 +37,8 @@ std::string base64(std::string_view bytes)
     std::string out;
     for (std::size_t i = 0; i < bytes.size(); i += 3) {
         std::uint32_t value = 0;
-        for (std::size_t j = 0; j < 3; ++j) value = value << 8 | (i + j < bytes.size() ? static_cast<unsigned char>(bytes[i + j]) : 0U);
+        for (std::size_t j = 0; j < 3; ++j)
+            value = value << 8 | (i + j < bytes.size() ? static_cast<unsigned char>(bytes[i + j]) : 0U);
         for (std::size_t j = 0; j < 4; ++j) out += i + j > bytes.size() ? '=' : digits[value >> (18 - 6 * j) & 63];
     }
     return out;
@@ -45,7 +50,8 @@ std::string percent_decoded(std::string_view s)
     std::string out;
     for (std::size_t i = 0; i < s.size(); ++i) {
         if (s[i] == '%' && i + 2 < s.size()) {
-            const auto high = digits.find(static_cast<char>(s[i + 1] | 0x20)), low = digits.find(static_cast<char>(s[i + 2] | 0x20));
+            const auto high = digits.find(static_cast<char>(s[i + 1] | 0x20)),
+                       low = digits.find(static_cast<char>(s[i + 2] | 0x20));
             if (high != std::string_view::npos && low != std::string_view::npos) {
                 out += static_cast<char>(high << 4 | low);
                 i += 2;
@@ -70,7 +76,8 @@ core::Result<Proxy> parse_proxy(std::string_view url)
 {
     constexpr std::string_view scheme = "http://";
     // Not quoted: it may hold a password.
-    const core::Fault bad{core::FaultKind::Unreachable, "the proxy is not of the form http://[user:password@]host:port"};
+    const core::Fault bad{core::FaultKind::Unreachable,
+                          "the proxy is not of the form http://[user:password@]host:port"};
     if (!core::equal_nocase(url.substr(0, scheme.size()), scheme)) return bad;
     auto rest = url.substr(scheme.size());
     Proxy proxy;
@@ -95,8 +102,12 @@ core::Status write_head(std::string& out, const ClientRequest& request, std::siz
     out.clear();
     out.append(request.method).append(" ");
     if (proxy) out.append(origin.scheme).append("://").append(origin.authority);
-    out.append(request.target).append(" HTTP/1.1\r\nhost: ").append(origin.authority).append("\r\naccept-encoding: identity\r\n");
-    if (proxy && !proxy->authorization.empty()) out.append("proxy-authorization: ").append(proxy->authorization).append("\r\n");
+    out.append(request.target)
+        .append(" HTTP/1.1\r\nhost: ")
+        .append(origin.authority)
+        .append("\r\naccept-encoding: identity\r\n");
+    if (proxy && !proxy->authorization.empty())
+        out.append("proxy-authorization: ").append(proxy->authorization).append("\r\n");
     if (request.headers) {
         for (const auto& header : *request.headers) {
             if (!is_token(header.name)) return unsafe("bad header name");

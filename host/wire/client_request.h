@@ -17,9 +17,11 @@ struct Proxy {
 /// Fails with Unreachable: that is what an upstream behind it is.
 [[nodiscard]] core::Result<Proxy> parse_proxy(std::string_view url);
 
-/// Writes request line and headers to `out`, `body_bytes` as the content-length. With a proxy the target is in absolute form. Headers
-/// that only one connection or this client may set are left out. Fails with PluginFailed, naming the part that could split the request.
-[[nodiscard]] core::Status write_head(std::string& out, const ClientRequest& request, std::size_t body_bytes, const Proxy* proxy);
+/// Writes request line and headers to `out`, `body_bytes` as the content-length. With a proxy the target is in absolute
+/// form. Headers that only one connection or this client may set are left out. Fails with PluginFailed, naming the part
+/// that could split the request.
+[[nodiscard]] core::Status write_head(std::string& out, const ClientRequest& request, std::size_t body_bytes,
+                                      const Proxy* proxy);
 /// A CONNECT request for an https origin.
 [[nodiscard]] std::string connect_head(const Origin& origin, const Proxy& proxy);
 

@@ -44,8 +44,10 @@ Task<void> run_upload(std::shared_ptr<Upload> upload)
     if (!upload->pieces.empty() && upload->result) upload->result.error = IoError::Closed;
     upload->done = true;
     if (upload->transport && !upload->stop) {
-        if (upload->result.error == IoError::Timeout) upload->transport->close(true);
-        else upload->transport->set_read_deadline(limit(upload->timeouts.first_byte_us, upload->timeouts.deadline_us));
+        if (upload->result.error == IoError::Timeout)
+            upload->transport->close(true);
+        else
+            upload->transport->set_read_deadline(limit(upload->timeouts.first_byte_us, upload->timeouts.deadline_us));
     }
     upload->changed.set();
 }

@@ -1,4 +1,5 @@
-// A large request body on its way, so that a reply which comes before its end (413) is seen. Only client*.cpp include this.
+// A large request body on its way, so that a reply which comes before its end (413) is seen. Only client*.cpp include
+// this.
 #pragma once
 
 #include "wire/client.h"
@@ -6,7 +7,10 @@
 namespace wire {
 
 struct Upload {
-    Upload(std::vector<std::string_view> p, Transport* t, const ClientTimeouts& limits) : pieces(std::move(p)), transport(t), timeouts(limits) {}
+    Upload(std::vector<std::string_view> p, Transport* t, const ClientTimeouts& limits)
+        : pieces(std::move(p)), transport(t), timeouts(limits)
+    {
+    }
 
     std::vector<std::string_view> pieces;
     Transport* transport; ///< null once the call let go of it
@@ -16,7 +20,8 @@ struct Upload {
     Signal changed; ///< set with done
 };
 
-/// Writes it all in steps, each of which must get through in the idle time. Then gives the reader the time for a first byte.
+/// Writes it all in steps, each of which must get through in the idle time. Then gives the reader the time for a first
+/// byte.
 Task<void> run_upload(std::shared_ptr<Upload> upload);
 
 } // namespace wire

@@ -28,8 +28,10 @@ void Cutter::feed(std::string_view bytes)
         current_ = bytes;
     } else {
         // What is left over is almost always in kept_ already, because next() put it there.
-        if (current_.data() == kept_.data()) kept_.erase(0, at_);
-        else kept_.assign(rest());
+        if (current_.data() == kept_.data())
+            kept_.erase(0, at_);
+        else
+            kept_.assign(rest());
         kept_.append(bytes);
         current_ = kept_;
     }
@@ -37,24 +39,25 @@ void Cutter::feed(std::string_view bytes)
     lf_ = unknown;
 }
 
-void Cutter::close() noexcept
-{
-    closed_ = true;
-}
+void Cutter::close() noexcept { closed_ = true; }
 
 core::Result<bool> Cutter::next(Piece& out)
 {
     switch (kind_) {
-    case Framing::Sse: return next_sse(out);
-    case Framing::Aws: return next_aws(out);
-    case Framing::Line: return next_line(out);
+    case Framing::Sse:
+        return next_sse(out);
+    case Framing::Aws:
+        return next_aws(out);
+    case Framing::Line:
+        return next_line(out);
     case Framing::Raw:
         if (rest().empty()) return false;
         out = {{}, rest(), rest()};
         at_ = current_.size();
         return true;
     case Framing::Whole:
-    case Framing::ByContentType: break;
+    case Framing::ByContentType:
+        break;
     }
     return next_whole(out);
 }
@@ -73,9 +76,10 @@ core::Result<bool> Cutter::next_line(Piece& out)
 {
     for (;;) {
         const auto left = rest();
-        const auto* lf = scanned_ < left.size()
-                             ? static_cast<const char*>(std::memchr(left.data() + scanned_, '\n', left.size() - scanned_))
-                             : nullptr;
+        const auto* lf =
+            scanned_ < left.size()
+                ? static_cast<const char*>(std::memchr(left.data() + scanned_, '\n', left.size() - scanned_))
+                : nullptr;
         if (!lf && !(closed_ && line_ < left.size())) {
             scanned_ = left.size();
             return more();
@@ -84,7 +88,8 @@ core::Result<bool> Cutter::next_line(Piece& out)
         const auto next = lf ? end + 1 : end;
         const auto data = core::trim(left.substr(line_, end - line_));
         scanned_ = line_ = next;
-        if (next > limit_) return core::Fault{core::FaultKind::BadReply, "a line of the reply is longer than the limit"};
+        if (next > limit_)
+            return core::Fault{core::FaultKind::BadReply, "a line of the reply is longer than the limit"};
         if (data.empty()) { // belongs to the raw bytes of the line after it
             if (!lf) return false;
             continue;
@@ -98,7 +103,8 @@ core::Result<bool> Cutter::next_line(Piece& out)
 core::Result<bool> Cutter::more()
 {
     const auto left = rest();
-    if (left.size() > limit_) return core::Fault{core::FaultKind::BadReply, "a frame of the reply is longer than the limit"};
+    if (left.size() > limit_)
+        return core::Fault{core::FaultKind::BadReply, "a frame of the reply is longer than the limit"};
     if (!left.empty() && current_.data() != kept_.data()) {
         kept_.assign(left);
         current_ = kept_;

@@ -1,4 +1,5 @@
-// AWS event stream frames (application/vnd.amazon.eventstream): a prelude with its CRC, headers, payload, CRC of it all.
+// AWS event stream frames (application/vnd.amazon.eventstream): a prelude with its CRC, headers, payload, CRC of it
+// all.
 #include "wire/frames.h"
 
 #include <array>
@@ -79,7 +80,8 @@ core::Result<bool> Cutter::next_aws(Piece& out)
     if (scanned_ == 0) { // the prelude is checked once, not with every feed
         if (crc32(left.substr(0, 8)) != big_endian(left.substr(8, 4))) return bad("checksum of a prelude is wrong");
         if (total > limit_) return bad("a frame is longer than the limit");
-        if (total < prelude + trailer || header_size > total - prelude - trailer) return bad("a prelude makes no sense");
+        if (total < prelude + trailer || header_size > total - prelude - trailer)
+            return bad("a prelude makes no sense");
         scanned_ = prelude;
     }
     if (left.size() < total) {
@@ -92,7 +94,8 @@ core::Result<bool> Cutter::next_aws(Piece& out)
     Piece piece;
     piece.raw = frame;
     piece.data = frame.substr(prelude + header_size, total - prelude - trailer - header_size);
-    if (!read_headers(frame.substr(prelude, header_size), piece.event)) return bad("the headers of a frame are malformed");
+    if (!read_headers(frame.substr(prelude, header_size), piece.event))
+        return bad("the headers of a frame are malformed");
     out = piece;
     at_ += total;
     scanned_ = 0;

@@ -44,7 +44,8 @@ core::Result<bool> Cutter::next_sse(Piece& out)
         }
     }
     const auto left = rest();
-    if (left.size() > limit_) return core::Fault{core::FaultKind::BadReply, "a frame of the reply is longer than the limit"};
+    if (left.size() > limit_)
+        return core::Fault{core::FaultKind::BadReply, "a frame of the reply is longer than the limit"};
     if (!closed_) return more();
     if (line_ < left.size()) { // the last line has no end
         const auto skip = mark_size(left.substr(line_));
@@ -83,8 +84,8 @@ bool Cutter::line_end(std::size_t& end, std::size_t& next)
     }
     end = static_cast<std::size_t>(cr - left.data());
     next = end + 1;
-    // "\r\r" ends a block at once: an LF after it would only be one more blank line. Otherwise a CR at the end waits for what
-    // follows, so that the pieces do not depend on where the network cut.
+    // "\r\r" ends a block at once: an LF after it would only be one more blank line. Otherwise a CR at the end waits
+    // for what follows, so that the pieces do not depend on where the network cut.
     if (end == line_ && after_cr_) return true;
     if (next == left.size() && !closed_) {
         scanned_ = end;

@@ -33,8 +33,10 @@ struct Address {
 Address address_of(const std::string& host) noexcept
 {
     Address address;
-    if (inet_pton(AF_INET, host.c_str(), address.bytes.data()) == 1) address.size = 4;
-    else if (inet_pton(AF_INET6, host.c_str(), address.bytes.data()) == 1) address.size = 16;
+    if (inet_pton(AF_INET, host.c_str(), address.bytes.data()) == 1)
+        address.size = 4;
+    else if (inet_pton(AF_INET6, host.c_str(), address.bytes.data()) == 1)
+        address.size = 16;
     return address;
 }
 
@@ -108,7 +110,8 @@ core::Result<Origin> parse_origin(std::string_view url, std::string& path_prefix
     auto path = slash == std::string_view::npos ? std::string_view{} : rest.substr(slash);
     rest = rest.substr(0, slash);
     // A password in it must not reach a log, so the message leaves the URL out.
-    if (rest.find('@') != std::string_view::npos) return bad("…", "holds a user or a password; credentials have their own setting");
+    if (rest.find('@') != std::string_view::npos)
+        return bad("…", "holds a user or a password; credentials have their own setting");
     if (url.find_first_of("?#") != std::string_view::npos) return bad(url, "has a query or a fragment");
     if (!std::all_of(path.begin(), path.end(), [](char c) { return c > 0x20 && c < 0x7f && c != '\\' && c != '"'; }))
         return bad(url, "has a character in its path that must be percent-encoded");

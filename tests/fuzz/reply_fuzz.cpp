@@ -45,7 +45,9 @@ Parsed parse(std::string_view bytes, bool bodiless, std::uint32_t seed)
                 out.failed = true;
                 return out;
             }
-            if (!piece->empty() && (piece->data() < part.data() || piece->data() + piece->size() > part.data() + part.size())) std::abort();
+            if (!piece->empty() &&
+                (piece->data() < part.data() || piece->data() + piece->size() > part.data() + part.size()))
+                std::abort();
             out.body += *piece;
         }
     }
@@ -53,7 +55,8 @@ Parsed parse(std::string_view bytes, bool bodiless, std::uint32_t seed)
     if (head) {
         out.keep_alive = parser.keep_alive();
         out.status = parser.head().status;
-        for (const auto& h : parser.head().headers) out.headers += std::string(h.name) + "=" + std::string(h.value) + "\n";
+        for (const auto& h : parser.head().headers)
+            out.headers += std::string(h.name) + "=" + std::string(h.value) + "\n";
     }
     return out;
 }

@@ -1,4 +1,5 @@
-// Any bytes as an event stream, lines and AWS frames: the pieces put together are the body, and do not depend on the cuts.
+// Any bytes as an event stream, lines and AWS frames: the pieces put together are the body, and do not depend on the
+// cuts.
 #include "wire/frames.h"
 
 #include <algorithm>
@@ -30,7 +31,8 @@ Cut cut(wire::Framing kind, std::string_view body, std::uint32_t seed, std::size
                 return false;
             }
             if (!*more) return true;
-            out.pieces.push_back(std::string(piece.event) + '\0' + std::string(piece.data) + '\0' + std::string(piece.raw));
+            out.pieces.push_back(std::string(piece.event) + '\0' + std::string(piece.data) + '\0' +
+                                 std::string(piece.raw));
             out.raw += piece.raw;
         }
     };

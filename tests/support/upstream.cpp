@@ -1,8 +1,8 @@
 // Blocking sockets, but every wait also watches for the end of the test.
 #include "support/upstream.h"
 
-#include <arpa/inet.h>
 #include <algorithm>
+#include <arpa/inet.h>
 #include <cerrno>
 #include <cstring>
 #include <netinet/tcp.h>
@@ -46,12 +46,14 @@ Step never() { return wait(Gate()); }
 Step reply(int status, std::string_view body, std::string_view content_type, std::string_view more_headers)
 {
     return send("HTTP/1.1 " + std::to_string(status) + " Scripted\r\ncontent-type: " + std::string(content_type) +
-                "\r\ncontent-length: " + std::to_string(body.size()) + "\r\n" + std::string(more_headers) + "\r\n" + std::string(body));
+                "\r\ncontent-length: " + std::to_string(body.size()) + "\r\n" + std::string(more_headers) + "\r\n" +
+                std::string(body));
 }
 
 Step stream_head(std::string_view content_type)
 {
-    return send("HTTP/1.1 200 OK\r\ncontent-type: " + std::string(content_type) + "\r\ntransfer-encoding: chunked\r\n\r\n");
+    return send("HTTP/1.1 200 OK\r\ncontent-type: " + std::string(content_type) +
+                "\r\ntransfer-encoding: chunked\r\n\r\n");
 }
 
 Step chunk(std::string_view data)
@@ -93,7 +95,8 @@ Upstream::Upstream(const std::string& unix_path) : path_(unix_path)
     std::strncpy(address.sun_path, unix_path.c_str(), sizeof address.sun_path - 1);
     ::unlink(unix_path.c_str());
     const int descriptor = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (::bind(descriptor, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) throw std::runtime_error("upstream: cannot bind");
+    if (::bind(descriptor, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0)
+        throw std::runtime_error("upstream: cannot bind");
     listen_on(descriptor);
 }
 
@@ -171,7 +174,8 @@ bool Upstream::wait_closed(std::size_t connection, Time timeout) const
 std::chrono::steady_clock::time_point Upstream::closed_at(std::size_t connection) const
 {
     const std::lock_guard lock(mutex_);
-    return connection < connections_.size() ? connections_[connection]->ended_at : std::chrono::steady_clock::time_point{};
+    return connection < connections_.size() ? connections_[connection]->ended_at
+                                            : std::chrono::steady_clock::time_point{};
 }
 
 void Upstream::accept_all()
@@ -243,14 +247,19 @@ bool Upstream::run(Connection& connection, const Script& script)
             break;
         case Step::Kind::Wait:
             for (;;) {
-                pollfd wanted[] = {{connection.descriptor, POLLRDHUP, 0}, {stop_.descriptor(), POLLIN, 0}, {step.gate->descriptor(), POLLIN, 0}};
+                pollfd wanted[] = {{connection.descriptor, POLLRDHUP, 0},
+                                   {stop_.descriptor(), POLLIN, 0},
+                                   {step.gate->descriptor(), POLLIN, 0}};
                 ::poll(wanted, 3, -1);
                 if (wanted[0].revents != 0 || wanted[1].revents != 0) return false;
                 if (wanted[2].revents != 0) break;
             }
             break;
-        case Step::Kind::Finish: ::shutdown(connection.descriptor, SHUT_WR); break;
-        case Step::Kind::Close: return false;
+        case Step::Kind::Finish:
+            ::shutdown(connection.descriptor, SHUT_WR);
+            break;
+        case Step::Kind::Close:
+            return false;
         case Step::Kind::Reset: {
             const linger now{1, 0};
             ::setsockopt(connection.descriptor, SOL_SOCKET, SO_LINGER, &now, sizeof now);
@@ -297,7 +306,8 @@ bool Upstream::read_request(Connection& connection, Received& request)
         const auto colon = line.find(':');
         if (colon == std::string::npos) return false;
         auto name = line.substr(0, colon);
-        std::transform(name.begin(), name.end(), name.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; });
+        std::transform(name.begin(), name.end(), name.begin(),
+                       [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; });
         const auto value = line.find_first_not_of(" \t", colon + 1);
         request.headers.emplace_back(std::move(name), value == std::string::npos ? "" : line.substr(value));
     }

@@ -1,4 +1,5 @@
-// A scripted HTTP/1.1 upstream on loopback for tests: blocking threads, one per connection, and nothing of the host in it.
+// A scripted HTTP/1.1 upstream on loopback for tests: blocking threads, one per connection, and nothing of the host in
+// it.
 #pragma once
 
 #include <chrono>
@@ -19,8 +20,8 @@ struct Received {
     std::string method, target;
     std::vector<std::pair<std::string, std::string>> headers; ///< names in lower case
     std::string body;
-    std::size_t connection = 0; ///< counted from 0 in the order of accept()
-    std::size_t index = 0;      ///< of all requests, in the order in which they came
+    std::size_t connection = 0;                                    ///< counted from 0 in the order of accept()
+    std::size_t index = 0;                                         ///< of all requests, in the order in which they came
     [[nodiscard]] std::string header(std::string_view name) const; ///< the first of that name, else empty
 };
 
@@ -44,13 +45,14 @@ struct Step {
 using Script = std::vector<Step>;
 
 Step send(std::string bytes, std::size_t cut = 0);
-Step wait(const Gate& gate);  ///< ends early, with the connection, if the peer closes
-Step finish();                ///< FIN, but goes on to read
+Step wait(const Gate& gate); ///< ends early, with the connection, if the peer closes
+Step finish();               ///< FIN, but goes on to read
 Step close();
-Step reset();                 ///< RST
-Step never();                 ///< waits until the peer closes
+Step reset(); ///< RST
+Step never(); ///< waits until the peer closes
 /// A whole reply with content-length, as one step.
-Step reply(int status, std::string_view body, std::string_view content_type = "application/json", std::string_view more_headers = {});
+Step reply(int status, std::string_view body, std::string_view content_type = "application/json",
+           std::string_view more_headers = {});
 /// The head of a chunked reply, and its pieces.
 Step stream_head(std::string_view content_type = "text/event-stream");
 Step chunk(std::string_view data);
@@ -61,7 +63,7 @@ class Upstream {
 public:
     using Handler = std::function<Script(const Received&)>;
 
-    Upstream();                                ///< 127.0.0.1, any port
+    Upstream(); ///< 127.0.0.1, any port
     explicit Upstream(const std::string& unix_path);
     ~Upstream();
     Upstream(const Upstream&) = delete;

@@ -45,7 +45,8 @@ inline wire::Task<void> move_deadline(wire::ClientCall& call)
     call.set_read_deadline(now + 20'000);
 }
 
-inline wire::Task<Answer> ask(wire::ClientPool& pool, const wire::Origin& origin, Ask ask, std::shared_ptr<Control> control)
+inline wire::Task<Answer> ask(wire::ClientPool& pool, const wire::Origin& origin, Ask ask,
+                              std::shared_ptr<Control> control)
 {
     Answer answer;
     const auto call = pool.call();
@@ -122,7 +123,8 @@ public:
         }
         void wait_for_piece()
         {
-            if (piece_.wait_for(std::chrono::seconds(10)) != std::future_status::ready) throw std::runtime_error("no piece came");
+            if (piece_.wait_for(std::chrono::seconds(10)) != std::future_status::ready)
+                throw std::runtime_error("no piece came");
         }
         void abort()
         {
@@ -132,7 +134,8 @@ public:
         }
         Answer answer()
         {
-            if (future_.wait_for(std::chrono::seconds(30)) != std::future_status::ready) throw std::runtime_error("the call does not end");
+            if (future_.wait_for(std::chrono::seconds(30)) != std::future_status::ready)
+                throw std::runtime_error("the call does not end");
             return future_.get();
         }
 

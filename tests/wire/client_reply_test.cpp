@@ -16,15 +16,16 @@ struct Parsed {
 };
 
 // Feeds `bytes` in parts of `first`, then of `step` bytes, then the end of the connection.
-Parsed parse(std::string_view bytes, std::size_t first = std::string_view::npos, std::size_t step = std::string_view::npos,
-             bool bodiless = false, std::size_t header_limit = 64 * 1024)
+Parsed parse(std::string_view bytes, std::size_t first = std::string_view::npos,
+             std::size_t step = std::string_view::npos, bool bodiless = false, std::size_t header_limit = 64 * 1024)
 {
     Parsed out;
     wire::ReplyParser parser;
     parser.begin(bodiless, header_limit);
     bool head = false;
     while (!bytes.empty()) {
-        const std::vector<char> part(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(std::min(first, bytes.size())));
+        const std::vector<char> part(bytes.begin(),
+                                     bytes.begin() + static_cast<std::ptrdiff_t>(std::min(first, bytes.size())));
         bytes.remove_prefix(part.size());
         first = step;
         std::string_view unread(part.data(), part.size());
@@ -58,7 +59,8 @@ std::string fault_of(std::string_view bytes)
 {
     const auto whole = parse(bytes);
     for (std::size_t at = 1; at < bytes.size(); ++at) {
-        if (!(parse(bytes, at).fault == whole.fault)) FAIL_CHECK("another fault when cut at " << at << ": " << std::string(bytes));
+        if (!(parse(bytes, at).fault == whole.fault))
+            FAIL_CHECK("another fault when cut at " << at << ": " << std::string(bytes));
     }
     return whole.fault;
 }
@@ -69,11 +71,13 @@ const auto head = "HTTP/1.1 200 OK\r\n"s;
 
 TEST_CASE("A reply is the same however it is cut")
 {
-    for (const auto& bytes :
-         {head + "Content-Length: 11\r\nX-A:  b \r\nEmpty:\r\n\r\nhello world"s, head + "\r\nuntil the close"s,
-          head + "Transfer-Encoding: Chunked\r\n\r\n5\r\nhello\r\n1;x=\"y\"\r\n \r\n005  \r\nworld\r\n0\r\nTrailer: x\r\nContent-Length: 3\r\n\r\n"s,
-          "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early\r\nLink: x\r\n\r\n"s + head + "content-length: 2\r\n\r\nok",
-          head + "content-length: 2\r\n\r\nokHTTP/1.1 200 OK\r\n"s, "HTTP/1.0 200\r\ncontent-length: 1\r\n\r\na"s}) {
+    for (
+        const auto& bytes :
+        {head + "Content-Length: 11\r\nX-A:  b \r\nEmpty:\r\n\r\nhello world"s, head + "\r\nuntil the close"s,
+         head +
+             "Transfer-Encoding: Chunked\r\n\r\n5\r\nhello\r\n1;x=\"y\"\r\n \r\n005  \r\nworld\r\n0\r\nTrailer: x\r\nContent-Length: 3\r\n\r\n"s,
+         "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early\r\nLink: x\r\n\r\n"s + head + "content-length: 2\r\n\r\nok",
+         head + "content-length: 2\r\n\r\nokHTTP/1.1 200 OK\r\n"s, "HTTP/1.0 200\r\ncontent-length: 1\r\n\r\na"s}) {
         INFO(bytes);
         const auto whole = parse(bytes);
         CHECK(whole.fault == "");
@@ -83,13 +87,16 @@ TEST_CASE("A reply is the same however it is cut")
         for (std::size_t step = 1; step < 8; ++step)
             if (!(parse(bytes, step, step) == whole)) FAIL_CHECK("differs in steps of " << step);
     }
-    CHECK(parse(head + "Content-Length: 11\r\nX-A:  b \r\nEmpty:\r\n\r\nhello world").headers == "content-length=11;x-a=b;empty=;");
-    CHECK(parse(head + "transfer-encoding: chunked\r\n\r\n5\r\nhello\r\n6;a\r\n world\r\n0\r\n\r\n").body == "hello world");
+    CHECK(parse(head + "Content-Length: 11\r\nX-A:  b \r\nEmpty:\r\n\r\nhello world").headers ==
+          "content-length=11;x-a=b;empty=;");
+    CHECK(parse(head + "transfer-encoding: chunked\r\n\r\n5\r\nhello\r\n6;a\r\n world\r\n0\r\n\r\n").body ==
+          "hello world");
 }
 
 TEST_CASE("Every beginning of a reply is incomplete, never a fault and never complete")
 {
-    for (const auto& bytes : {head + "content-length: 5\r\n\r\nhello"s, head + "transfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nt: x\r\n\r\n"s}) {
+    for (const auto& bytes : {head + "content-length: 5\r\n\r\nhello"s,
+                              head + "transfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nt: x\r\n\r\n"s}) {
         for (std::size_t size = 0; size < bytes.size(); ++size) {
             INFO(bytes.substr(0, size));
             CHECK_FALSE(parse(bytes.substr(0, size)).complete);
@@ -119,21 +126,26 @@ TEST_CASE("Only a persistent HTTP/1.1 reply with a length keeps its connection")
 
 TEST_CASE("Headers of the connection are left out, those that it nominates too")
 {
-    CHECK(parse(head + "connection: X-Secret, close\r\nx-secret: 1\r\nkeep-alive: x\r\nupgrade: h2\r\nproxy-authenticate: y\r\n"
-                       "content-length: 0\r\nserver: z\r\n\r\n")
-              .headers == "content-length=0;server=z;");
+    CHECK(
+        parse(head +
+              "connection: X-Secret, close\r\nx-secret: 1\r\nkeep-alive: x\r\nupgrade: h2\r\nproxy-authenticate: y\r\n"
+              "content-length: 0\r\nserver: z\r\n\r\n")
+            .headers == "content-length=0;server=z;");
 }
 
 TEST_CASE("Two answers to how long a reply is are refused")
 {
     for (const auto* lines :
          {"content-length: 5\r\ntransfer-encoding: chunked\r\n", "transfer-encoding: chunked\r\ncontent-length: 5\r\n",
-          "content-length: 5\r\ncontent-length: 6\r\n", "content-length: 5, 5\r\n", "content-length: +5\r\n", "content-length: -5\r\n",
-          "content-length: 5x\r\n", "content-length:\r\n", "content-length: 0x5\r\n", "content-length: 99999999999999999999\r\n",
-          "content-length: 5 5\r\n", "transfer-encoding: gzip\r\n", "transfer-encoding: gzip, chunked\r\n",
-          "transfer-encoding: chunked, gzip\r\n", "transfer-encoding: chunked\r\ntransfer-encoding: chunked\r\n",
-          "transfer-encoding: chunked\r\ntransfer-encoding: identity\r\n", "transfer-encoding: xchunked\r\n", "transfer-encoding:\r\n",
-          "transfer-encoding: \x0b" "chunked\r\n"}) {
+          "content-length: 5\r\ncontent-length: 6\r\n", "content-length: 5, 5\r\n", "content-length: +5\r\n",
+          "content-length: -5\r\n", "content-length: 5x\r\n", "content-length:\r\n", "content-length: 0x5\r\n",
+          "content-length: 99999999999999999999\r\n", "content-length: 5 5\r\n", "transfer-encoding: gzip\r\n",
+          "transfer-encoding: gzip, chunked\r\n", "transfer-encoding: chunked, gzip\r\n",
+          "transfer-encoding: chunked\r\ntransfer-encoding: chunked\r\n",
+          "transfer-encoding: chunked\r\ntransfer-encoding: identity\r\n", "transfer-encoding: xchunked\r\n",
+          "transfer-encoding:\r\n",
+          "transfer-encoding: \x0b"
+          "chunked\r\n"}) {
         INFO(lines);
         CHECK(fault_of(head + lines + "\r\n0\r\n\r\n") != "");
     }
@@ -143,24 +155,43 @@ TEST_CASE("Two answers to how long a reply is are refused")
 TEST_CASE("A malformed head is refused")
 {
     for (const auto& bytes :
-         {head + "a: b\r\n c\r\n\r\n"s, head + "a: b\r\n\tc\r\n\r\n"s, head + "a: b\0c\r\n\r\n"s, head + "a: b\nc: d\r\n\r\n"s,
-          head + "a: b\rc: d\r\n\r\n"s, head + "a b: c\r\n\r\n"s, head + "a : c\r\n\r\n"s, head + ": c\r\n\r\n"s, head + "no colon\r\n\r\n"s,
-          head + "a: \x7f\r\n\r\n"s, "HTTP/1.1 20 OK\r\n\r\n"s, "HTTP/1.1 2000 OK\r\n\r\n"s, "HTTP/1.1 099 OK\r\n\r\n"s,
-          "HTTP/1.1 600 OK\r\n\r\n"s, "HTTP/1.1 abc OK\r\n\r\n"s, "HTTP/1.2 200 OK\r\n\r\n"s, "HTTP/1.12 200 OK\r\n\r\n"s,
+         {head + "a: b\r\n c\r\n\r\n"s, head + "a: b\r\n\tc\r\n\r\n"s, head + "a: b\0c\r\n\r\n"s,
+          head + "a: b\nc: d\r\n\r\n"s, head + "a: b\rc: d\r\n\r\n"s, head + "a b: c\r\n\r\n"s, head + "a : c\r\n\r\n"s,
+          head + ": c\r\n\r\n"s, head + "no colon\r\n\r\n"s, head + "a: \x7f\r\n\r\n"s, "HTTP/1.1 20 OK\r\n\r\n"s,
+          "HTTP/1.1 2000 OK\r\n\r\n"s, "HTTP/1.1 099 OK\r\n\r\n"s, "HTTP/1.1 600 OK\r\n\r\n"s,
+          "HTTP/1.1 abc OK\r\n\r\n"s, "HTTP/1.2 200 OK\r\n\r\n"s, "HTTP/1.12 200 OK\r\n\r\n"s,
           "HTTP/1.1 101 Switching\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n"s, head + " a: b\r\n\r\n"s}) {
         INFO(Catch::Detail::stringify(bytes));
         CHECK(fault_of(bytes) != "");
     }
-    for (const auto& bytes : {"HTTP/2 200\r\n"s, "<html>"s, "\x15\x03\x01"s, "\r\nHTTP/1.1 200 OK"s, "http/1.1 200 OK"s})
+    for (const auto& bytes :
+         {"HTTP/2 200\r\n"s, "<html>"s, "\x15\x03\x01"s, "\r\nHTTP/1.1 200 OK"s, "http/1.1 200 OK"s})
         CHECK(parse(bytes).fault != ""); // at once, without waiting for the end of a head
 }
 
 TEST_CASE("Malformed chunks are refused")
 {
-    for (const auto* body : {"\r\n", "g\r\n", "+5\r\nhello\r\n", "-1\r\n", "0x5\r\nhello\r\n", "5_\r\n", " 5\r\nhello\r\n", "5\nhello\r\n",
-                             "5\r\nhello\n", "5\r\nhelloX", "5\r\nhello\r5", "5;a\nb\r\nhello\r\n", "5;\x01\r\nhello\r\n", "5 6\r\n",
-                             "10000000000000003\r\nabc", "ffffffffffffffff\r\nabc", "0\r\n bad\r\n\r\n", "0\r\n:x\r\n\r\n", "0\r\na\nb\r\n\r\n",
-                             "0\r\n\rx", "zz\r\n"}) {
+    for (const auto* body : {"\r\n",
+                             "g\r\n",
+                             "+5\r\nhello\r\n",
+                             "-1\r\n",
+                             "0x5\r\nhello\r\n",
+                             "5_\r\n",
+                             " 5\r\nhello\r\n",
+                             "5\nhello\r\n",
+                             "5\r\nhello\n",
+                             "5\r\nhelloX",
+                             "5\r\nhello\r5",
+                             "5;a\nb\r\nhello\r\n",
+                             "5;\x01\r\nhello\r\n",
+                             "5 6\r\n",
+                             "10000000000000003\r\nabc",
+                             "ffffffffffffffff\r\nabc",
+                             "0\r\n bad\r\n\r\n",
+                             "0\r\n:x\r\n\r\n",
+                             "0\r\na\nb\r\n\r\n",
+                             "0\r\n\rx",
+                             "zz\r\n"}) {
         INFO(body);
         CHECK(fault_of(head + "transfer-encoding: chunked\r\n\r\n" + body) != "");
     }
@@ -207,10 +238,12 @@ TEST_CASE("A request head holds what the client adds, and nothing that could spl
     wire::ClientRequest request;
     request.origin = &origin;
     request.target = "/v1/x?y=z";
-    wire::Headers headers{{"x-a", "b"}, {"Host", "evil"}, {"content-length", "9"}, {"connection", "x"}, {"transfer-encoding", "chunked"}};
+    wire::Headers headers{
+        {"x-a", "b"}, {"Host", "evil"}, {"content-length", "9"}, {"connection", "x"}, {"transfer-encoding", "chunked"}};
     request.headers = &headers;
     REQUIRE(wire::write_head(out, request, 5, nullptr).ok());
-    CHECK(out == "POST /v1/x?y=z HTTP/1.1\r\nhost: up.example:81\r\naccept-encoding: identity\r\nx-a: b\r\ncontent-length: 5\r\n\r\n");
+    CHECK(out == "POST /v1/x?y=z HTTP/1.1\r\nhost: up.example:81\r\naccept-encoding: identity\r\nx-a: "
+                 "b\r\ncontent-length: 5\r\n\r\n");
     request.headers = nullptr;
     REQUIRE(wire::write_head(out, request, 0, nullptr).ok());
     CHECK(out.find("content-length: 0\r\n") != std::string::npos);
@@ -219,7 +252,8 @@ TEST_CASE("A request head holds what the client adds, and nothing that could spl
     CHECK(out.find("content-length") == std::string::npos);
 
     request.headers = &headers;
-    for (const auto& [name, value] : {std::pair{"a"s, "b\r\nc: d"s}, {"a"s, "b\0"s}, {"a b"s, "c"s}, {""s, "c"s}, {"a:"s, "c"s}, {"a"s, "\n"s}}) {
+    for (const auto& [name, value] :
+         {std::pair{"a"s, "b\r\nc: d"s}, {"a"s, "b\0"s}, {"a b"s, "c"s}, {""s, "c"s}, {"a:"s, "c"s}, {"a"s, "\n"s}}) {
         headers = {{name, value}};
         const auto refused = wire::write_head(out, request, 0, nullptr);
         REQUIRE_FALSE(refused.ok());
@@ -245,5 +279,6 @@ TEST_CASE("A proxy's URL gives its address and its credentials")
     CHECK(wire::parse_proxy("http://proxy.example/")->port == 80);
     CHECK(wire::parse_proxy("http://proxy.example")->authorization == "");
     CHECK(wire::parse_proxy("http://a:b@x")->authorization == "Basic YTpi");
-    for (const auto* bad : {"", "socks5://x:1", "https://x:1", "http://", "http://x/path", "http://x:y"}) CHECK_FALSE(wire::parse_proxy(bad).ok());
+    for (const auto* bad : {"", "socks5://x:1", "https://x:1", "http://", "http://x/path", "http://x:y"})
+        CHECK_FALSE(wire::parse_proxy(bad).ok());
 }

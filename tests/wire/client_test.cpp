@@ -42,7 +42,9 @@ TEST_CASE("The request arrives as it was meant, body in one piece")
     Upstream upstream;
     upstream.on([](const Received&) { return Script{reply(200, "{}")}; });
     House house(upstream.url());
-    CHECK(house.ask({.target = "/v1/chat?x=1", .body = {"{\"a\":", "", "1}"}, .headers = {{"authorization", "Bearer x"}}}).status == 200);
+    CHECK(
+        house.ask({.target = "/v1/chat?x=1", .body = {"{\"a\":", "", "1}"}, .headers = {{"authorization", "Bearer x"}}})
+            .status == 200);
     const auto got = upstream.received().at(0);
     CHECK(got.method == "POST");
     CHECK(got.target == "/v1/chat?x=1");
@@ -58,7 +60,9 @@ TEST_CASE("The request arrives as it was meant, body in one piece")
 TEST_CASE("A pooled connection that the upstream closed is not used")
 {
     Upstream upstream;
-    upstream.on([](const Received& r) { return r.index == 0 ? Script{reply(200, "a"), close()} : Script{reply(200, "b")}; });
+    upstream.on([](const Received& r) {
+        return r.index == 0 ? Script{reply(200, "a"), close()} : Script{reply(200, "b")};
+    });
     House house(upstream.url());
     CHECK(house.ask({}).body == "a");
     REQUIRE(upstream.wait_closed(0));
@@ -90,7 +94,9 @@ TEST_CASE("A reused connection that closes before it answers is retried once, on
 TEST_CASE("A large body is sent again too when the reused connection was stale")
 {
     Upstream upstream;
-    upstream.on([](const Received& r) { return r.index == 1 ? Script{close()} : Script{reply(200, std::to_string(r.body.size()))}; });
+    upstream.on([](const Received& r) {
+        return r.index == 1 ? Script{close()} : Script{reply(200, std::to_string(r.body.size()))};
+    });
     House house(upstream.url());
     CHECK(house.ask({}).status == 200);
     CHECK(house.ask({.body = {std::string(700'000, 'x')}}).body == "700000");
@@ -122,11 +128,14 @@ TEST_CASE("No retry after the first byte of a reply, nor on a fresh connection")
 TEST_CASE("A reply that is cut at any byte is broken, never shorter")
 {
     const auto whole = reply(200, "hello").bytes;
-    const auto chunked = stream_head().bytes + chunk("data: a\n\n").bytes + chunk("data: b\n\n").bytes + last_chunk().bytes;
+    const auto chunked =
+        stream_head().bytes + chunk("data: a\n\n").bytes + chunk("data: b\n\n").bytes + last_chunk().bytes;
     for (const auto& bytes : {whole, chunked}) {
         for (const bool with_reset : {false, true}) {
             Upstream upstream;
-            upstream.on([&](const Received& r) { return Script{send(bytes.substr(0, r.index)), with_reset ? reset() : close()}; });
+            upstream.on([&](const Received& r) {
+                return Script{send(bytes.substr(0, r.index)), with_reset ? reset() : close()};
+            });
             House house(upstream.url());
             for (std::size_t size = 0; size < bytes.size(); ++size) {
                 INFO("cut after " << size);
@@ -142,7 +151,8 @@ TEST_CASE("A reply in segments of one byte is the same, and its connection is ke
 {
     Upstream upstream;
     upstream.on([](const Received&) {
-        return Script{send(stream_head().bytes + chunk("data: a\n\n").bytes + chunk("data: b\n\n").bytes + last_chunk().bytes, 1)};
+        return Script{send(
+            stream_head().bytes + chunk("data: a\n\n").bytes + chunk("data: b\n\n").bytes + last_chunk().bytes, 1)};
     });
     House house(upstream.url());
     for (int i = 0; i < 5; ++i) CHECK(house.ask({}).body == "data: a\n\ndata: b\n\n");
@@ -170,7 +180,8 @@ TEST_CASE("Replies without a body: HEAD, 204, 304")
     Upstream upstream;
     upstream.on([](const Received& r) {
         if (r.method == "HEAD") return Script{send("HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n")};
-        return Script{send(r.target == "/204" ? "HTTP/1.1 204 No\r\n\r\n" : "HTTP/1.1 304 No\r\ncontent-length: 5\r\n\r\n")};
+        return Script{
+            send(r.target == "/204" ? "HTTP/1.1 204 No\r\n\r\n" : "HTTP/1.1 304 No\r\ncontent-length: 5\r\n\r\n")};
     });
     House house(upstream.url());
     CHECK(house.ask({.method = "HEAD"}).headers.at("content-length") == "100");
@@ -181,8 +192,10 @@ TEST_CASE("Replies without a body: HEAD, 204, 304")
 
 TEST_CASE("An odd reply costs its connection")
 {
-    for (const auto* bytes : {"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok", "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nokHTTP",
-                              "HTTP/1.0 200 OK\r\ncontent-length: 2\r\n\r\nok", "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\nX"}) {
+    for (const auto* bytes :
+         {"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok",
+          "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nokHTTP", "HTTP/1.0 200 OK\r\ncontent-length: 2\r\n\r\nok",
+          "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\nX"}) {
         Upstream upstream;
         upstream.on([=](const Received&) { return Script{send(bytes)}; });
         House house(upstream.url());
@@ -195,7 +208,8 @@ TEST_CASE("An odd reply costs its connection")
 
 TEST_CASE("Malformed replies are bad replies, and close the connection")
 {
-    for (const auto* bytes : {"<html>", "HTTP/1.1 101 Switching Protocols\r\n\r\n", "HTTP/1.1 200 OK\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nab",
+    for (const auto* bytes : {"<html>", "HTTP/1.1 101 Switching Protocols\r\n\r\n",
+                              "HTTP/1.1 200 OK\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nab",
                               "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nxyz\r\n"}) {
         Upstream upstream;
         upstream.on([=](const Received&) { return Script{send(bytes), never()}; });
@@ -208,7 +222,10 @@ TEST_CASE("Malformed replies are bad replies, and close the connection")
 TEST_CASE("Interim replies are skipped")
 {
     Upstream upstream;
-    upstream.on([](const Received&) { return Script{send("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n"), reply(200, "ok")}; });
+    upstream.on([](const Received&) {
+        return Script{send("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n"),
+                      reply(200, "ok")};
+    });
     House house(upstream.url());
     CHECK(house.ask({}).body == "ok");
     CHECK(house.ask({}).reused);
@@ -217,7 +234,9 @@ TEST_CASE("Interim replies are skipped")
 TEST_CASE("Headers up to the limit are taken, more are a bad reply")
 {
     Upstream upstream;
-    upstream.on([](const Received& r) { return Script{reply(200, "ok", "a/b", "x: " + std::string(std::stoul(r.body), 'x') + "\r\n")}; });
+    upstream.on([](const Received& r) {
+        return Script{reply(200, "ok", "a/b", "x: " + std::string(std::stoul(r.body), 'x') + "\r\n")};
+    });
     House house(upstream.url());
     CHECK(house.ask({.body = {"60000"}}).headers.at("x").size() == 60000);
     CHECK(house.ask({.body = {"66000"}}).fault.kind == FaultKind::BadReply);
@@ -260,7 +279,9 @@ TEST_CASE("A read deadline may be moved while the read waits")
 TEST_CASE("abort() ends a call that waits for the first byte or for the body, and the upstream sees it")
 {
     Upstream upstream;
-    upstream.on([](const Received& r) { return r.index == 0 ? Script{never()} : Script{stream_head(), chunk("data: a\n\n"), never()}; });
+    upstream.on([](const Received& r) {
+        return r.index == 0 ? Script{never()} : Script{stream_head(), chunk("data: a\n\n"), never()};
+    });
     House house(upstream.url());
     for (std::size_t i = 0; i < 2; ++i) {
         auto call = house.start({});
@@ -302,7 +323,9 @@ TEST_CASE("abort() ends a call that waits for a connection")
 TEST_CASE("abort() before send() and between reads counts too")
 {
     Upstream upstream;
-    upstream.on([](const Received&) { return Script{stream_head(), chunk("data: a\n\n"), chunk("data: b\n\n"), last_chunk()}; });
+    upstream.on([](const Received&) {
+        return Script{stream_head(), chunk("data: a\n\n"), chunk("data: b\n\n"), last_chunk()};
+    });
     House house(upstream.url());
     CHECK(house.ask({.abort_before = true}).fault.kind == FaultKind::Cancelled);
     CHECK(upstream.connections() == 0);
@@ -325,13 +348,16 @@ TEST_CASE("A reply that comes before the body is sent is read, if the upstream g
     for (const std::size_t size : {std::size_t(100), std::size_t(20'000'000)}) {
         for (const bool closes : {true, false}) {
             Upstream upstream;
-            upstream.on_head([=](const Received&) { return Script{reply(413, "too large"), closes ? finish() : send(""), never()}; });
+            upstream.on_head([=](const Received&) {
+                return Script{reply(413, "too large"), closes ? finish() : send(""), never()};
+            });
             House house(upstream.url());
             INFO(size << " bytes, closes: " << closes);
             const auto answer = house.ask({.body = {std::string(size, 'x')}});
             CHECK(answer.status == 413);
             CHECK(answer.body == "too large");
-            if (size > 1000) CHECK(upstream.wait_closed(0)); // the rest of the body was never sent, so it cannot be kept
+            if (size > 1000)
+                CHECK(upstream.wait_closed(0)); // the rest of the body was never sent, so it cannot be kept
         }
     }
 }
@@ -368,7 +394,8 @@ TEST_CASE("Chunks that come together are given one by one without another wait")
     Upstream upstream;
     Gate never_opened;
     upstream.on([&](const Received&) {
-        return Script{send(stream_head().bytes + chunk("data: a\n\n").bytes + chunk("data: b\n\n").bytes), wait(never_opened)};
+        return Script{send(stream_head().bytes + chunk("data: a\n\n").bytes + chunk("data: b\n\n").bytes),
+                      wait(never_opened)};
     });
     House house(upstream.url());
     const auto answer = house.ask({.pieces = 2});
@@ -379,7 +406,9 @@ TEST_CASE("An idle connection is closed when its time is over, and beyond the li
 {
     Upstream upstream;
     Gate both;
-    upstream.on([&](const Received& r) { return r.target == "/wait" ? Script{wait(both), reply(200, "")} : Script{reply(200, "")}; });
+    upstream.on([&](const Received& r) {
+        return r.target == "/wait" ? Script{wait(both), reply(200, "")} : Script{reply(200, "")};
+    });
     {
         House house(upstream.url(), {.idle_us = 20'000});
         CHECK(house.ask({}).status == 200);
@@ -425,7 +454,8 @@ TEST_CASE("A name is tried at all its addresses; nobody there is unreachable")
 {
     Upstream upstream;
     upstream.on([](const Received&) { return Script{reply(200, "ok")}; });
-    House house("http://localhost:" + std::to_string(upstream.port())); // ::1 first on most machines, where nobody listens
+    House house("http://localhost:" +
+                std::to_string(upstream.port())); // ::1 first on most machines, where nobody listens
     CHECK(house.ask({}).body == "ok");
     House nowhere("http://name.invalid");
     CHECK(nowhere.ask({}).fault.kind == FaultKind::Unreachable);
@@ -437,7 +467,8 @@ TEST_CASE("A name is tried at all its addresses; nobody there is unreachable")
 
 TEST_CASE("A Unix socket is an upstream like any other")
 {
-    const auto path = (std::filesystem::temp_directory_path() / ("portolan-client-" + std::to_string(::getpid()) + ".sock")).string();
+    const auto path =
+        (std::filesystem::temp_directory_path() / ("portolan-client-" + std::to_string(::getpid()) + ".sock")).string();
     Upstream upstream(path);
     upstream.on([](const Received& r) { return Script{reply(200, r.header("host"))}; });
     wire::Origin origin;
@@ -468,7 +499,8 @@ TEST_CASE("http goes through a proxy with an absolute target")
 
 TEST_CASE("A proxy that refuses the tunnel, answers badly or not at all makes the upstream unreachable")
 {
-    for (const auto& script : {Script{reply(407, "")}, Script{send("nonsense")}, Script{close()}, Script{never()}, Script{send("HTTP/1.1 200 OK\r\n\r\nextra")}}) {
+    for (const auto& script : {Script{reply(407, "")}, Script{send("nonsense")}, Script{close()}, Script{never()},
+                               Script{send("HTTP/1.1 200 OK\r\n\r\nextra")}}) {
         Upstream proxy;
         proxy.on([&](const Received&) { return script; });
         std::string path;

@@ -22,7 +22,8 @@ struct Cut {
     bool operator==(const Cut&) const = default;
 };
 
-// Feeds body in parts that end at the given places. Every part is a heap block of its own, so that a view which outlives it shows.
+// Feeds body in parts that end at the given places. Every part is a heap block of its own, so that a view which
+// outlives it shows.
 Cut cut(Framing kind, std::string_view body, const std::vector<std::size_t>& ends, std::size_t limit = 1 << 24)
 {
     Cut result;
@@ -166,7 +167,8 @@ TEST_CASE("SSE: the three line ends mean the same, even mixed")
     CHECK(pieces_of("data: a\n\ndata: b\n\n") == List{"|a", "|b"});
     CHECK(pieces_of("data: a\r\n\r\ndata: b\r\n\r\n") == List{"|a", "|b"});
     CHECK(pieces_of("data: a\r\rdata: b\r\r") == List{"|a", "|b"});
-    CHECK(pieces_of("data: a\r\n\ndata: b\n\r\ndata: c\r\r\ndata: d\n\rdata: e\r\n\r") == List{"|a", "|b", "|c", "|d", "|e"});
+    CHECK(pieces_of("data: a\r\n\ndata: b\n\r\ndata: c\r\r\ndata: d\n\rdata: e\r\n\r") ==
+          List{"|a", "|b", "|c", "|d", "|e"});
     CHECK(pieces_of("event: x\rdata: a\r\ndata: b\ndata: c\r\n\r\n") == List{"x|a\nb\nc"});
 }
 
@@ -229,7 +231,8 @@ TEST_CASE("SSE: an event of CR ends alone is given out with its last byte")
     CHECK(piece.data == "a");
 }
 
-TEST_CASE("Pieces of a fed buffer that holds whole frames point into it, even with several lines of data in many frames")
+TEST_CASE(
+    "Pieces of a fed buffer that holds whole frames point into it, even with several lines of data in many frames")
 {
     const auto body = "event: x\ndata: a\n\ndata: bc\n\ndata: lef"s;
     Cutter cutter(Framing::Sse);
@@ -294,7 +297,8 @@ TEST_CASE("A long line in small parts is scanned once")
 
 TEST_CASE("Lines: blank ones are skipped, the last needs no end")
 {
-    CHECK(pieces_of("{\"a\":1}\r\n\n  \n{\"b\":2}\n{\"c\":3}", Framing::Line) == List{"|{\"a\":1}", "|{\"b\":2}", "|{\"c\":3}"});
+    CHECK(pieces_of("{\"a\":1}\r\n\n  \n{\"b\":2}\n{\"c\":3}", Framing::Line) ==
+          List{"|{\"a\":1}", "|{\"b\":2}", "|{\"c\":3}"});
     CHECK(pieces_of("a\n\n  ", Framing::Line) == List{"|a"});
 }
 
@@ -323,8 +327,9 @@ TEST_CASE("The content type names the framing")
 TEST_CASE("AWS: event and exception names come from the headers, of whatever types those are")
 {
     const auto odd = "\3ten\4"s + big(1, 4) + "\3yes\0"s + "\3utc\10"s + big(1, 8) + "\2id\11"s + std::string(16, 'u');
-    const auto body = aws_frame(odd + aws_header(":event-type", "chunk") + aws_header(":message-type", "event"), "{}") +
-                      aws_frame(aws_header(":message-type", "exception") + aws_header(":exception-type", "throttled"), "no");
+    const auto body =
+        aws_frame(odd + aws_header(":event-type", "chunk") + aws_header(":message-type", "event"), "{}") +
+        aws_frame(aws_header(":message-type", "exception") + aws_header(":exception-type", "throttled"), "no");
     CHECK(pieces_of(body, Framing::Aws) == List{"chunk|{}", "throttled|no"});
     CHECK(pieces_of(aws_frame("", ""), Framing::Aws) == List{"|"});
 }
@@ -352,7 +357,8 @@ TEST_CASE("AWS: lengths that make no sense and malformed headers are refused")
     CHECK(cut(Framing::Aws, prelude(100, 85), {}).fault == "event stream: a prelude makes no sense");
     CHECK(cut(Framing::Aws, prelude(0xFFFFFFFF, 0), {}).fault == "event stream: a frame is longer than the limit");
     for (const auto& headers : {"\0x"s, "\1a\12"s, "\1a\7\0\5abc"s, "\5a"s, "\1a\7\0"s})
-        CHECK(cut(Framing::Aws, aws_frame(headers, ""), {}).fault == "event stream: the headers of a frame are malformed");
+        CHECK(cut(Framing::Aws, aws_frame(headers, ""), {}).fault ==
+              "event stream: the headers of a frame are malformed");
 }
 
 TEST_CASE("Every recorded stream gives the same pieces however it is cut")
@@ -385,7 +391,8 @@ TEST_CASE("Every recorded stream gives the same pieces however it is cut")
             if (!(cut(kind, body, every_byte(body.size())) == whole)) FAIL_CHECK("differs when cut at every byte");
         } else {
             for (int i = 0; i < 20; ++i)
-                if (!(cut(kind, body, random_ends(body.size(), random)) == whole)) FAIL_CHECK("differs in random cut " << i);
+                if (!(cut(kind, body, random_ends(body.size(), random)) == whole))
+                    FAIL_CHECK("differs in random cut " << i);
         }
         if (response.contains("events_decoded")) CHECK(whole.pieces.size() == response["events_decoded"].size());
     });

@@ -54,11 +54,32 @@ TEST_CASE("The path prefix loses its trailing slashes")
 
 TEST_CASE("A URL that is no clean http origin is refused with its reason")
 {
-    for (const auto* url :
-         {"", "api.example.com", "ftp://a", "unix:///x", "http://", "http:///path", "http://a b", "http://a:0", "http://a:65536",
-          "http://a:+1", "http://a:", "http://a/?q", "http://a?q", "http://a/#f", "http://a#f", "http://[::1", "http://[::1]x",
-          "http://[1.2.3.4]", "http://[]", "http://::1", "http://a/b c", "http://a/\r\nx", "http://b\xC3\xBC.example", "http://a/\xC3\xBC",
-          "http://a\\b", "http://a%2eb"})
+    for (const auto* url : {"",
+                            "api.example.com",
+                            "ftp://a",
+                            "unix:///x",
+                            "http://",
+                            "http:///path",
+                            "http://a b",
+                            "http://a:0",
+                            "http://a:65536",
+                            "http://a:+1",
+                            "http://a:",
+                            "http://a/?q",
+                            "http://a?q",
+                            "http://a/#f",
+                            "http://a#f",
+                            "http://[::1",
+                            "http://[::1]x",
+                            "http://[1.2.3.4]",
+                            "http://[]",
+                            "http://::1",
+                            "http://a/b c",
+                            "http://a/\r\nx",
+                            "http://b\xC3\xBC.example",
+                            "http://a/\xC3\xBC",
+                            "http://a\\b",
+                            "http://a%2eb"})
         CHECK(refusal(url) != "accepted");
     CHECK(refusal("https://me:secret@a/").find("secret") == std::string::npos);
     CHECK(refusal("https://me:secret@a/").find("password") != std::string::npos);
@@ -94,7 +115,8 @@ TEST_CASE("The proxy goes by the scheme, ALL_PROXY stands in, and its scheme may
 TEST_CASE("What runs on this machine is reached without a proxy")
 {
     const wire::ProxyEnvironment all{"", "", "http://p:1", ""};
-    for (const auto* url : {"http://localhost:11434", "http://api.localhost", "http://127.0.0.1:8000", "http://127.9.9.9", "http://[::1]:1"})
+    for (const auto* url : {"http://localhost:11434", "http://api.localhost", "http://127.0.0.1:8000",
+                            "http://127.9.9.9", "http://[::1]:1"})
         CHECK(wire::proxy_for(parsed(url), all) == "");
     CHECK(wire::proxy_for(parsed("http://128.0.0.1"), all) == "http://p:1");
     wire::Origin socket;
@@ -105,7 +127,9 @@ TEST_CASE("What runs on this machine is reached without a proxy")
 
 TEST_CASE("NO_PROXY spares hosts and what is under them, addresses, networks and ports")
 {
-    const auto spared = [](const char* url, const char* no) { return wire::proxy_for(parsed(url), {"", "", "http://p:1", no}).empty(); };
+    const auto spared = [](const char* url, const char* no) {
+        return wire::proxy_for(parsed(url), {"", "", "http://p:1", no}).empty();
+    };
     CHECK(spared("https://a.example", "*"));
     CHECK(spared("https://a.example", "b.test, a.example"));
     CHECK(spared("https://x.a.example", "A.Example"));
