@@ -30,7 +30,8 @@ struct ProviderRequest {
     std::string_view model, json;
     std::span<const Pair> headers;          ///< lower-case names; the adapter passes on only those that the manifest names
     core::Features features = 0;
-    std::int64_t deadline_us = 0, est_input_tokens = -1, est_output_tokens = -1, max_output_tokens = -1;
+    std::int64_t deadline_us = 0;           ///< Unix time
+    std::int64_t est_input_tokens = -1, est_output_tokens = -1, max_output_tokens = -1;
     std::uint32_t messages = 0, tools = 0, images = 0, reasoning = 0;
 };
 

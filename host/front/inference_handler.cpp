@@ -95,7 +95,7 @@ dispatch::Job ChatAnswer::job() const
     job.order = candidates_of(*decision_, runtime_);
     auto& rq = job.request;
     rq.stream = request_.stream, rq.usage_wanted = request_.usage_wanted, rq.choices = request_.choices;
-    rq.json = request_.bytes, rq.features = request_.features, rq.deadline_us = deadline_us_;
+    rq.json = request_.bytes, rq.features = request_.features, rq.deadline_us = deadline_us_ - wire::Loop::current()->now_us() + context_.services->clock->unix_us();
     rq.est_input_tokens = request_.est_input_tokens, rq.est_output_tokens = ask_->ask().request.est_output_tokens;
     rq.max_output_tokens = request_.max_output_tokens;
     rq.messages = request_.messages, rq.tools = request_.tools, rq.images = request_.images, rq.reasoning = request_.reasoning;
@@ -183,7 +183,8 @@ wire::Task<void> ChatAnswer::run(std::string_view provider, std::string_view lab
     model_ = request_.model;
     const auto now = wire::Loop::current()->now_us();
     deadline_us_ = deadline_of(exchange_.head(), runtime_.config->server, now);
-    ask_.emplace(request_, dialect_, provider.empty() ? model_ : std::string(provider) + '/' + model_, caller_.name, deadline_us_);
+    ask_.emplace(request_, dialect_, provider.empty() ? model_ : std::string(provider) + '/' + model_, caller_.name,
+                 deadline_us_ - now + context_.services->clock->unix_us());
     auto decided = routing::decide(runtime_.table, runtime_.config->routing, ask_->ask(),
                                    {now, context_.services->clock->unix_us(), core::random_bits()}, false);
     if (!decided) {

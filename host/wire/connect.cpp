@@ -77,7 +77,7 @@ Task<Connected> connect_socket(Address address, std::string peer, std::int64_t d
         ::setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     }
     if (::connect(descriptor, address.get(), address.size) == 0) {
-        const Ref<Stream> connected(new Stream(Loop::current()->core(), family, descriptor));
+        const Ref<Stream> connected(new Stream(Loop::current()->core(), descriptor));
         co_return std::unique_ptr<Transport>(make_plain(connected, std::move(peer)));
     }
     if (errno != EINPROGRESS) { // for a Unix socket EAGAIN says that its backlog is full
@@ -85,7 +85,7 @@ Task<Connected> connect_socket(Address address, std::string peer, std::int64_t d
         ::close(descriptor);
         co_return refused_by_system(error);
     }
-    const Ref<Stream> stream(new Stream(Loop::current()->core(), family, descriptor));
+    const Ref<Stream> stream(new Stream(Loop::current()->core(), descriptor));
     auto channel = make_plain(stream, std::move(peer));
     stream->set_write_deadline(deadline_us);
     abort.set_step([stream] { stream->close(false); });

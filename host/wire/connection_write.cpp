@@ -157,7 +157,10 @@ void Connection::watch_ready(void* self, IoError why)
     if (why == IoError::None) static_cast<Connection*>(self)->look_ahead();
 }
 
-void Connection::hung_up(void* self, IoError) { static_cast<Connection*>(self)->went(Gone::Reset); }
+void Connection::hung_up(void* self, IoError why)
+{
+    static_cast<Connection*>(self)->went(why == IoError::Eof ? Gone::HalfClosed : Gone::Reset);
+}
 
 void Connection::look_ahead()
 {
@@ -166,7 +169,7 @@ void Connection::look_ahead()
         if (got.bytes) {
             desk_->ahead.append(part_->scratch.get(), got.bytes);
             if (desk_->ahead.size() < most_ahead) continue;
-            break; // enough of the next requests; from here only a reset is seen
+            break; // enough of the next requests; their end is still seen
         }
         if (got) return stream_->wait_read({&Connection::watch_ready, this});
         if (got.error == IoError::Closed) return;

@@ -6,7 +6,9 @@
 
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/basic_stream_descriptor.hpp>
 
+#include <array>
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>
@@ -15,9 +17,12 @@
 #include <memory>
 #include <mutex>
 #include <thread>
+#include <sys/epoll.h>
 #include <vector>
 
 namespace wire {
+
+class Stream;
 
 /// The steady clock itself.
 std::int64_t steady_us() noexcept;
@@ -57,8 +62,26 @@ struct Detached {
     };
 };
 
+/// The sockets of a loop. They are in an epoll set of our own, which Asio watches as one descriptor: a socket is then registered
+/// once in its life, where Asio's own waits cost a system call for each (measured: 0.4 of 8 microseconds a request).
+class Sockets {
+public:
+    explicit Sockets(Loop::Core& core);
+    void add(int descriptor, Stream& stream); ///< throws std::system_error
+    void forget(const Stream& stream) noexcept; ///< what was reported of it and not yet told is dropped
+
+private:
+    void wait();
+    void tell();
+
+    Loop::Core& core_;
+    boost::asio::posix::basic_stream_descriptor<boost::asio::io_context::executor_type> set_;
+    std::array<epoll_event, 128> reported_;
+    std::size_t at_ = 0, count_ = 0;
+};
+
 struct Loop::Core {
-    explicit Core(Loop& l) : loop(l), wheel(steady_us()), work(io.get_executor()) {}
+    explicit Core(Loop& l) : loop(l), wheel(steady_us()), work(io.get_executor()), sockets(*this) {}
 
     void run(const std::atomic<bool>& stopping);
     std::int64_t now() noexcept { return now_ ? now_ : (now_ = steady_us()); }
@@ -72,9 +95,10 @@ struct Loop::Core {
     std::shared_ptr<void> trusted;  ///< what tls.cpp keeps of certificate stores
     boost::asio::io_context io{1};
     boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work;
+    Sockets sockets;
 
 private:
-    void turn(const std::atomic<bool>& stopping);
+    void turn();
     std::int64_t now_ = 0; ///< 0: not read since the last wake-up
 };
 

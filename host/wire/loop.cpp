@@ -18,8 +18,6 @@ namespace {
 
 thread_local Loop* this_loop = nullptr;
 
-constexpr int handlers_a_turn = 128;
-
 /// Cores by affinity, less if the control group gives less time than that.
 unsigned usable_cores()
 {
@@ -104,26 +102,23 @@ void Loop::spawn(Task<void> task) { run_detached(*core_, std::move(task)); }
 void Loop::Core::run(const std::atomic<bool>& stopping)
 {
     this_loop = &loop;
-    while (!stopping.load(std::memory_order_relaxed)) turn(stopping);
+    while (!stopping.load(std::memory_order_relaxed)) turn();
     while (detached) std::coroutine_handle<Detached::promise_type>::from_promise(*detached).destroy();
     this_loop = nullptr;
 }
 
-void Loop::Core::turn(const std::atomic<bool>& stopping)
+/// One handler, which for sockets is all that are ready.
+void Loop::Core::turn()
 {
     const auto wake = wheel.next_us();
-    std::size_t ran = 0;
     now_ = 0;
     if (wake == Wheel::none) {
-        ran = io.run_one();
+        io.run_one();
     } else if (const auto wait = wake - steady_us(); wait > 0) {
-        ran = io.run_one_for(std::chrono::microseconds(wait));
+        io.run_one_for(std::chrono::microseconds(wait));
     } else {
-        ran = io.poll_one();
+        io.poll_one();
     }
-    // Bounded, so that alarms ring and the clock moves however much there is to do.
-    for (int i = 0; ran && i < handlers_a_turn && !stopping.load(std::memory_order_relaxed); ++i)
-        if (!io.poll_one()) break;
 
     auto end = steady_us();
     const auto begin = now_ ? now_ : end;

@@ -200,8 +200,8 @@ private:
         }
         Ref<Stream> stream;
         try {
-            stream = Ref<Stream>(new Stream(core_, address.storage.ss_family, socket.get()));
-        } catch (const boost::system::system_error& e) {
+            stream = Ref<Stream>(new Stream(core_, socket.get()));
+        } catch (const std::system_error& e) {
             core::log::error(std::string("a connection cannot be watched: ") + e.what());
             if (client) client->fetch_sub(1, std::memory_order_relaxed);
             shared.open.fetch_sub(1, std::memory_order_relaxed);

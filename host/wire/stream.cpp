@@ -2,12 +2,13 @@
 #include "wire/stream.h"
 
 #include <boost/asio/post.hpp>
-#include <boost/asio/socket_base.hpp>
 
 #include <array>
 #include <cerrno>
 #include <sys/socket.h>
 #include <sys/uio.h>
+#include <system_error>
+#include <unistd.h>
 
 namespace wire {
 
@@ -29,23 +30,60 @@ IoError error_of(int code) noexcept
 
 } // namespace
 
-Stream::Stream(Loop::Core& core, int family, int descriptor)
-    : core_(core), socket_(core.io.get_executor(), asio::generic::stream_protocol(family, 0), descriptor),
-      alarm_(core.wheel, &Stream::ring, this)
+Sockets::Sockets(Loop::Core& core) : core_(core), set_(core.io.get_executor(), ::epoll_create1(EPOLL_CLOEXEC)) { wait(); }
+
+void Sockets::add(int descriptor, Stream& stream)
 {
-    boost::system::error_code ignored;
-    socket_.native_non_blocking(true, ignored);
+    epoll_event event{};
+    event.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
+    event.data.ptr = &stream;
+    if (::epoll_ctl(set_.native_handle(), EPOLL_CTL_ADD, descriptor, &event) != 0)
+        throw std::system_error(errno, std::generic_category(), "epoll");
 }
+
+void Sockets::forget(const Stream& stream) noexcept
+{
+    for (auto i = at_; i < count_; ++i)
+        if (reported_[i].data.ptr == &stream) reported_[i].data.ptr = nullptr;
+}
+
+void Sockets::wait()
+{
+    set_.async_wait(asio::posix::descriptor_base::wait_read, [this](const boost::system::error_code& error) {
+        if (error) return;
+        core_.now();
+        tell();
+        wait();
+    });
+}
+
+void Sockets::tell()
+{
+    const auto n = ::epoll_wait(set_.native_handle(), reported_.data(), static_cast<int>(reported_.size()), 0);
+    count_ = n > 0 ? static_cast<std::size_t>(n) : 0;
+    for (at_ = 0; at_ < count_;) {
+        const auto event = reported_[at_++];
+        if (event.data.ptr) static_cast<Stream*>(event.data.ptr)->ready(event.events);
+    }
+    at_ = count_ = 0;
+}
+
+Stream::Stream(Loop::Core& core, int descriptor) : core_(core), descriptor_(descriptor), alarm_(core.wheel, &Stream::ring, this)
+{
+    core_.sockets.add(descriptor, *this);
+}
+
+Stream::~Stream() { close(false); }
 
 IoResult Stream::receive(std::span<char> into) noexcept
 {
     if (!open_) return {0, IoError::Closed};
     if (!may_read_ || into.empty()) return {};
     for (;;) {
-        const auto n = ::recv(socket_.native_handle(), into.data(), into.size(), 0);
+        const auto n = ::recv(descriptor_, into.data(), into.size(), 0);
         if (n > 0) {
-            // Less than was asked for: it is empty now. What comes later, an end included, is an event of its own.
-            may_read_ = static_cast<std::size_t>(n) == into.size();
+            // Less than was asked for: it is empty now, and what comes later is an event of its own.
+            may_read_ = ended_ || static_cast<std::size_t>(n) == into.size();
             return {static_cast<std::size_t>(n), IoError::None};
         }
         if (n == 0) return {0, IoError::Eof};
@@ -71,7 +109,7 @@ IoResult Stream::send(std::span<const std::string_view> pieces) noexcept
         msghdr message{};
         message.msg_iov = vector.data();
         message.msg_iovlen = count;
-        const auto n = ::sendmsg(socket_.native_handle(), &message, MSG_NOSIGNAL);
+        const auto n = ::sendmsg(descriptor_, &message, MSG_NOSIGNAL);
         if (n < 0) {
             if (errno == EINTR) continue;
             if (errno == EAGAIN || errno == EWOULDBLOCK) return {sent, IoError::None};
@@ -88,49 +126,49 @@ bool Stream::has_unread() const noexcept
 {
     if (!open_) return true;
     char byte;
-    const auto n = ::recv(const_cast<Socket&>(socket_).native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    const auto n = ::recv(descriptor_, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
     return n >= 0 || (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
 }
 
 void Stream::wait_read(Wake wake)
 {
     reader_ = wake;
-    if (!open_) return close(false); // tells it
     schedule();
-    if (read_armed_) return;
-    read_armed_ = true;
-    socket_.async_wait(asio::socket_base::wait_read, [self = Ref<Stream>(this)](const boost::system::error_code&) {
-        self->core_.now();
-        self->read_armed_ = false;
-        self->read_ready();
-    });
+    if (!open_ || may_read_) wake_later();
 }
 
 void Stream::wait_write(Wake wake)
 {
     writer_ = wake;
-    if (!open_) return close(false);
     schedule();
-    if (write_armed_) return;
-    write_armed_ = true;
-    socket_.async_wait(asio::socket_base::wait_write, [self = Ref<Stream>(this)](const boost::system::error_code&) {
+    if (!open_) wake_later();
+}
+
+void Stream::wait_hangup(Wake wake) { hangup_ = wake; }
+
+/// For waiters that need not wait: whoever waits or closes must not find himself resumed or destroyed by it.
+void Stream::wake_later()
+{
+    if (std::exchange(wake_posted_, true)) return;
+    asio::post(core_.io, [self = Ref<Stream>(this)] {
         self->core_.now();
-        self->write_armed_ = false;
-        self->write_ready();
+        self->wake_posted_ = false;
+        if (self->may_read_ || !self->open_) self->read_ready();
+        if (!self->open_) self->write_ready();
     });
 }
 
-void Stream::wait_hangup(Wake wake)
+void Stream::ready(std::uint32_t events)
 {
-    hangup_ = wake;
-    if (!open_ || hangup_armed_) return;
-    hangup_armed_ = true;
-    socket_.async_wait(asio::socket_base::wait_error, [self = Ref<Stream>(this)](const boost::system::error_code& error) {
-        self->core_.now();
-        self->hangup_armed_ = false;
-        const auto waiter = std::exchange(self->hangup_, {});
-        if (!error && waiter.run) waiter.run(waiter.who, IoError::None);
-    });
+    const Ref<Stream> keep(this);
+    const bool gone = (events & (EPOLLERR | EPOLLHUP)) != 0, end = gone || (events & EPOLLRDHUP) != 0;
+    const bool ends_now = end && !ended_;
+    ended_ = ended_ || end;
+    if (events & EPOLLIN || end) read_ready();
+    if (events & EPOLLOUT || gone) write_ready();
+    if (!hangup_.run || !(gone || ends_now)) return;
+    const auto waiter = gone ? std::exchange(hangup_, {}) : hangup_;
+    waiter.run(waiter.who, gone ? IoError::Reset : IoError::Eof);
 }
 
 void Stream::read_ready() noexcept
@@ -188,32 +226,24 @@ void Stream::close(bool reset) noexcept
     if (open_) {
         open_ = false;
         alarm_.set(0);
-        boost::system::error_code ignored;
-        if (reset) socket_.set_option(asio::socket_base::linger(true, 0), ignored);
-        socket_.close(ignored);
+        core_.sockets.forget(*this);
+        const linger at_once{1, 0};
+        if (reset) ::setsockopt(descriptor_, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+        ::close(descriptor_);
     }
-    // Waiters hear of it in a turn of their own: whoever closes must not find himself resumed or destroyed by it.
-    if (close_posted_ || !(reader_.run || writer_.run)) return;
-    close_posted_ = true;
-    asio::post(core_.io, [self = Ref<Stream>(this)] {
-        self->core_.now();
-        self->close_posted_ = false;
-        self->read_ready();
-        self->write_ready();
-    });
+    if (reader_.run || writer_.run) wake_later();
 }
 
 void Stream::shutdown_send() noexcept
 {
-    boost::system::error_code ignored;
-    if (open_) socket_.shutdown(asio::socket_base::shutdown_send, ignored);
+    if (open_) ::shutdown(descriptor_, SHUT_WR);
 }
 
 int Stream::connect_error() noexcept
 {
     int error = 0;
     socklen_t size = sizeof error;
-    return ::getsockopt(socket_.native_handle(), SOL_SOCKET, SO_ERROR, &error, &size) == 0 ? error : errno;
+    return ::getsockopt(descriptor_, SOL_SOCKET, SO_ERROR, &error, &size) == 0 ? error : errno;
 }
 
 // --- what all transports share

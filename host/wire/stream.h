@@ -4,9 +4,6 @@
 #include "wire/engine.h"
 #include "wire/transport.h"
 
-#include <boost/asio/basic_stream_socket.hpp>
-#include <boost/asio/generic/stream_protocol.hpp>
-
 #include <coroutine>
 #include <span>
 #include <utility>
@@ -49,8 +46,9 @@ struct Wake {
 
 class Stream {
 public:
-    /// Takes the descriptor, which must be non-blocking.
-    Stream(Loop::Core& core, int family, int descriptor);
+    /// Takes the descriptor, which must be non-blocking; leaves it alone if it throws std::system_error.
+    Stream(Loop::Core& core, int descriptor);
+    ~Stream();
     Stream(const Stream&) = delete;
     Stream& operator=(const Stream&) = delete;
 
@@ -76,15 +74,18 @@ public:
     {
         if (hangup_.who == who) hangup_ = {};
     }
-    /// Until the peer resets or closes both ways (a FIN alone does not end it); then `wake` with None.
+    /// For who does not read at present: `wake` with Eof when the peer closes its sending side (unless that was seen before),
+    /// or Reset when the connection is gone.
     void wait_hangup(Wake wake);
+    /// What epoll says.
+    void ready(std::uint32_t events);
 
     void set_read_deadline(std::int64_t at) noexcept;
     void set_write_deadline(std::int64_t at) noexcept;
     void close(bool reset) noexcept;
     void shutdown_send() noexcept;
     [[nodiscard]] bool is_open() const noexcept { return open_; }
-    [[nodiscard]] int descriptor() noexcept { return socket_.native_handle(); }
+    [[nodiscard]] int descriptor() const noexcept { return descriptor_; }
     [[nodiscard]] int connect_error() noexcept; ///< SO_ERROR
     Loop::Core& core() noexcept { return core_; }
     [[nodiscard]] std::int64_t now() noexcept { return core_.now(); }
@@ -94,21 +95,22 @@ public:
     std::uint32_t references = 0;
 
 private:
-    using Socket = boost::asio::basic_stream_socket<boost::asio::generic::stream_protocol, boost::asio::io_context::executor_type>;
     static void ring(void* self) { static_cast<Stream*>(self)->on_alarm(); }
     void on_alarm();
     void read_ready() noexcept;
     void write_ready() noexcept;
     void schedule() noexcept;
+    void wake_later();
 
     Loop::Core& core_;
-    Socket socket_;
+    int descriptor_;
     Alarm alarm_;
     Wake reader_, writer_, hangup_;
     std::int64_t read_deadline_ = 0, write_deadline_ = 0;
     bool open_ = true;
     bool may_read_ = true; ///< the kernel may have something: nobody has seen it empty since the last event
-    bool read_armed_ = false, write_armed_ = false, hangup_armed_ = false, close_posted_ = false;
+    bool ended_ = false;   ///< the peer has closed or reset: whatever is read, an end follows
+    bool wake_posted_ = false;
 };
 
 /// `co_await Stream::Readable(stream)`: None when it is worth trying again, Timeout or Closed.
