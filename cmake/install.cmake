@@ -3,13 +3,9 @@ include(GNUInstallDirs)
 set(PORTOLAN_LIBDIR lib/portolan)
 
 install(TARGETS portolan RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
-install(DIRECTORY ${CMAKE_BINARY_DIR}/plugins/ DESTINATION ${PORTOLAN_LIBDIR}/plugins FILES_MATCHING PATTERN "*.so"
+install(DIRECTORY ${CMAKE_BINARY_DIR}/plugins/ DESTINATION ${PORTOLAN_LIBDIR}/plugins FILES_MATCHING PATTERN CMakeFiles EXCLUDE PATTERN "*.so"
         PERMISSIONS OWNER_READ OWNER_WRITE GROUP_READ WORLD_READ)
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/config/ DESTINATION share/portolan/config)
-# The SDK keeps its shape, so that sdk/cmake/PortolanPlugin.cmake finds headers and version script beside itself.
-install(DIRECTORY ${PROJECT_SOURCE_DIR}/sdk/include DESTINATION share/portolan/sdk)
-install(FILES ${PROJECT_SOURCE_DIR}/sdk/portolan_plugin.map DESTINATION share/portolan/sdk)
-install(FILES ${PROJECT_SOURCE_DIR}/sdk/cmake/PortolanPlugin.cmake DESTINATION share/portolan/sdk/cmake)
 install(FILES ${PROJECT_SOURCE_DIR}/packaging/portolan.service DESTINATION lib/systemd/system)
 install(FILES ${PROJECT_SOURCE_DIR}/README.md ${PROJECT_SOURCE_DIR}/CHANGELOG.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
 install(FILES ${PROJECT_SOURCE_DIR}/LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR} RENAME copyright)

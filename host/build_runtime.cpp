@@ -25,6 +25,9 @@ public:
         }
         for (const auto& p : config_->providers) add_provider(p, discovered);
         add_policies();
+        for (const auto& r : config_->routes)
+            for (const auto& t : r.targets)
+                if (problems_.empty()) name_open_model(t.pattern);
         for (const auto& r : config_->routes) add_route(r);
         runtime_->table.model_aliases = config_->routing.model_aliases;
         runtime_->table.index();
@@ -100,6 +103,22 @@ private:
                     if (auto made = registry_.make_policy(c.name, "{}")) runtime_->table.policies[c.name] = std::move(made).value();
         const auto priority = runtime_->table.policies.find("priority");
         if (priority != runtime_->table.policies.end()) runtime_->table.pinned_policy = priority->second;
+    }
+
+    /// A route may name a model of a provider that takes any: "upstream/some-model" becomes a target of its own.
+    void name_open_model(const std::string& pattern)
+    {
+        auto& table = runtime_->table;
+        const auto slash = pattern.find('/');
+        if (slash == pattern.npos || pattern.find('*') != pattern.npos) return;
+        if (std::any_of(table.targets.begin(), table.targets.end(), [&](const auto& t) { return routing::matches(pattern, *t); })) return;
+        for (const auto& p : config_->providers) {
+            if (!p.models_open || p.name != pattern.substr(0, slash)) continue;
+            const auto at = static_cast<std::size_t>(&p - config_->providers.data());
+            config::ModelFacts facts;
+            facts.id = pattern.substr(slash + 1);
+            add_target(p, at, *runtime_->endpoints[at].provider, facts, false);
+        }
     }
 
     void add_route(const config::Route& r)

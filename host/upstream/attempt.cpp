@@ -50,8 +50,10 @@ wire::Task<core::Result<const wire::ReplyHead*>> Attempt::send(const wire::Clien
     co_return co_await call_->send(request);
 }
 
-wire::Task<core::Result<std::string_view>> Attempt::read()
+wire::Task<core::Result<std::string_view>> Attempt::read(std::int64_t deadline_us)
 {
+    // bytes that keep coming never wait, so no timeout would ever end them
+    if (deadline_us && now() > deadline_us) co_return Fault{.kind = FaultKind::Deadline, .message = "The request ran out of time."};
     const Waiting waiting(*this);
     co_return co_await call_->read();
 }
@@ -215,7 +217,7 @@ wire::Task<Fault> Attempt::read_reply(const AttemptRequest& request, dispatch::P
     const auto first_token_us = began_us_ + request.endpoint->timeouts.first_token_ms * 1000;
     if (!whole_wanted) call_->set_read_deadline(first_token_us);
     for (bool open = true; open;) {
-        auto bytes = co_await read();
+        auto bytes = co_await read(request.deadline_us);
         if (!bytes) {
             auto fault = std::move(bytes).fault();
             // a server that says goodbye and then just drops the connection has still answered
@@ -262,7 +264,7 @@ wire::Task<Fault> Attempt::read_error(const AttemptRequest& request, dispatch::P
 {
     std::string body;
     while (body.size() < largest_error_body) {
-        auto bytes = co_await read();
+        auto bytes = co_await read(request.deadline_us);
         if (!bytes || bytes->empty()) break; // a cut error is still an error
         body.append(bytes->substr(0, largest_error_body - body.size()));
     }

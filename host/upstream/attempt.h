@@ -61,7 +61,7 @@ private:
         Attempt& attempt_;
     };
     wire::Task<core::Result<const wire::ReplyHead*>> send(const wire::ClientRequest& request);
-    wire::Task<core::Result<std::string_view>> read();
+    wire::Task<core::Result<std::string_view>> read(std::int64_t deadline_us);
     wire::Task<core::Fault> generate(const AttemptRequest& request, AnswerSink& sink, AttemptResult& result);
     wire::Task<core::Fault> call_out(const AttemptRequest& request, AnswerSink& sink, AttemptResult& result);
     wire::Task<core::Fault> one_round(const AttemptRequest& request, dispatch::ProviderExchange& exchange, dispatch::ProviderRequest rq,

@@ -62,22 +62,29 @@ struct Detached {
     };
 };
 
+/// What epoll has reported and nobody was told yet.
+class Reported {
+public:
+    void forget(const Stream& stream) noexcept;
+    void tell(int set);
+
+private:
+    std::array<epoll_event, 128> events_;
+    std::size_t at_ = 0, count_ = 0;
+};
+
 /// The sockets of a loop. They are in an epoll set of our own, which Asio watches as one descriptor: a socket is then registered
 /// once in its life, where Asio's own waits cost a system call for each (measured: 0.4 of 8 microseconds a request).
 class Sockets {
 public:
     explicit Sockets(Loop::Core& core);
     void add(int descriptor, Stream& stream); ///< throws std::system_error
-    void forget(const Stream& stream) noexcept; ///< what was reported of it and not yet told is dropped
 
 private:
     void wait();
-    void tell();
 
     Loop::Core& core_;
     boost::asio::posix::basic_stream_descriptor<boost::asio::io_context::executor_type> set_;
-    std::array<epoll_event, 128> reported_;
-    std::size_t at_ = 0, count_ = 0;
 };
 
 struct Loop::Core {
@@ -87,7 +94,8 @@ struct Loop::Core {
     std::int64_t now() noexcept { return now_ ? now_ : (now_ = steady_us()); }
 
     Loop& loop;
-    Wheel wheel; // before io: what io still holds when it goes has alarms
+    Wheel wheel;       // both before io: what io still holds when it goes refers to them
+    Reported reported;
     std::atomic<std::int64_t> lag{0};
     Blocking* blocking = nullptr;
     Detached::promise_type* detached = nullptr;

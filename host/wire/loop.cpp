@@ -291,7 +291,8 @@ public:
     void await_suspend(std::coroutine_handle<> waiter) noexcept { job_->waiter = waiter; }
     void await_resume()
     {
-        if (job_->error) std::rethrow_exception(job_->error);
+        // Taken out, so that this thread is the one that ends it.
+        if (auto error = std::exchange(job_->error, {})) std::rethrow_exception(std::move(error));
     }
 
 private:

@@ -41,28 +41,28 @@ void Sockets::add(int descriptor, Stream& stream)
         throw std::system_error(errno, std::generic_category(), "epoll");
 }
 
-void Sockets::forget(const Stream& stream) noexcept
-{
-    for (auto i = at_; i < count_; ++i)
-        if (reported_[i].data.ptr == &stream) reported_[i].data.ptr = nullptr;
-}
-
 void Sockets::wait()
 {
     set_.async_wait(asio::posix::descriptor_base::wait_read, [this](const boost::system::error_code& error) {
         if (error) return;
         core_.now();
-        tell();
+        core_.reported.tell(set_.native_handle());
         wait();
     });
 }
 
-void Sockets::tell()
+void Reported::forget(const Stream& stream) noexcept
 {
-    const auto n = ::epoll_wait(set_.native_handle(), reported_.data(), static_cast<int>(reported_.size()), 0);
+    for (auto i = at_; i < count_; ++i)
+        if (events_[i].data.ptr == &stream) events_[i].data.ptr = nullptr;
+}
+
+void Reported::tell(int set)
+{
+    const auto n = ::epoll_wait(set, events_.data(), static_cast<int>(events_.size()), 0);
     count_ = n > 0 ? static_cast<std::size_t>(n) : 0;
     for (at_ = 0; at_ < count_;) {
-        const auto event = reported_[at_++];
+        const auto event = events_[at_++];
         if (event.data.ptr) static_cast<Stream*>(event.data.ptr)->ready(event.events);
     }
     at_ = count_ = 0;
@@ -226,7 +226,7 @@ void Stream::close(bool reset) noexcept
     if (open_) {
         open_ = false;
         alarm_.set(0);
-        core_.sockets.forget(*this);
+        core_.reported.forget(*this);
         const linger at_once{1, 0};
         if (reset) ::setsockopt(descriptor_, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
         ::close(descriptor_);

@@ -162,7 +162,6 @@ TEST_CASE("a signal set from other threads is never lost")
                 }
             });
     }
-    REQUIRE(woken.wait_for(std::chrono::minutes(1)) == std::future_status::ready);
     CHECK(woken.get() >= 1);
 }
 

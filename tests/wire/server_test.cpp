@@ -285,6 +285,15 @@ TEST_CASE("a handler that waits hears at once that its client has gone")
         client.reset();
         CHECK(notes.wait_for("reset"));
     }
+    SECTION("by closing behind more pipelined bytes than are read ahead")
+    {
+        std::string many;
+        while (many.size() < 120'000) many += get;
+        client.send(many);
+        client.half_close();
+        CHECK(notes.wait_for("half closed"));
+        CHECK(client.response().body == "late");
+    }
     CHECK(core::system_clock().steady_us() - before < 5'000 * ms);
 }
 
