@@ -14,7 +14,8 @@
 
 namespace front {
 
-using HeaderList = std::vector<std::pair<std::string, std::string>>;
+/// Names are literals: they must outlive the list.
+using HeaderList = std::vector<std::pair<std::string_view, std::string>>;
 
 class ClientStream : public dispatch::Answer {
 public:

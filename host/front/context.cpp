@@ -34,4 +34,12 @@ LoopContext::Series& LoopContext::series()
     return series_;
 }
 
+const std::vector<config::DropParam>& LoopContext::drop_params(const std::string& upstream_model)
+{
+    if (drop_params_generation_ != runtime->generation || drop_params_.size() > 1000) drop_params_.clear();
+    drop_params_generation_ = runtime->generation;
+    const auto found = drop_params_.find(upstream_model);
+    return found != drop_params_.end() ? found->second : drop_params_.emplace(upstream_model, runtime->params.for_model(upstream_model)).first->second;
+}
+
 } // namespace front

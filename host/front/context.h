@@ -45,8 +45,12 @@ struct LoopContext {
         std::int64_t cost_rest_nusd = 0; ///< not yet a whole micro-USD
     };
     Series& series();
+    /// Parameters that an upstream's model refuses, for models that no table knows; kept for the last thousand names.
+    const std::vector<config::DropParam>& drop_params(const std::string& upstream_model);
 
 private:
+    std::map<std::string, std::vector<config::DropParam>, std::less<>> drop_params_;
+    std::uint64_t drop_params_generation_ = 0;
     std::map<std::tuple<std::string, int, bool>, ledger::Counter*, std::less<>> requests_;
     std::map<std::pair<std::string, std::string>, ledger::Counter*, std::less<>> attempts_, tokens_;
     Series series_{};

@@ -29,7 +29,7 @@ std::int64_t deadline_of(const wire::RequestHead& head, const config::Server& se
 }
 
 /// A decision's candidates as the dispatcher wants them.
-std::vector<dispatch::Candidate> candidates_of(const routing::Decision& decision, const Runtime& runtime)
+std::vector<dispatch::Candidate> candidates_of(const routing::Decision& decision, const Runtime& runtime, LoopContext& context)
 {
     std::vector<dispatch::Candidate> out;
     out.reserve(decision.order.size());
@@ -37,7 +37,7 @@ std::vector<dispatch::Candidate> candidates_of(const routing::Decision& decision
         const auto& target = *choice.target;
         const auto& endpoint = runtime.endpoints[target.endpoint];
         out.push_back({&endpoint, target.health.get(), choice.id, choice.model, endpoint.provider->match(dispatch::Op::Chat, dispatch::Dialect::OpenAi),
-                       target.open ? runtime.params.for_model(choice.model) : target.drop_params});
+                       target.open ? context.drop_params(choice.model) : target.drop_params});
     }
     return out;
 }
@@ -92,7 +92,7 @@ dispatch::Job ChatAnswer::job() const
 {
     const auto& rules = runtime_.config->routing;
     dispatch::Job job;
-    job.order = candidates_of(*decision_, runtime_);
+    job.order = candidates_of(*decision_, runtime_, context_);
     auto& rq = job.request;
     rq.stream = request_.stream, rq.usage_wanted = request_.usage_wanted, rq.choices = request_.choices;
     rq.json = request_.bytes, rq.features = request_.features, rq.deadline_us = deadline_us_ - wire::Loop::current()->now_us() + context_.services->clock->unix_us();

@@ -23,8 +23,10 @@ void Alarm::unlink() noexcept
     const bool in_slot = tick_ >= 0;
     if (!in_slot && wheel_.due_ != this && !previous_ && !next_) return;
     auto& head = in_slot ? wheel_.heads_[Wheel::index(tick_)] : wheel_.due_;
-    if (previous_) previous_->next_ = next_;
-    else head = next_;
+    if (previous_)
+        previous_->next_ = next_;
+    else
+        head = next_;
     if (next_) next_->previous_ = previous_;
     previous_ = next_ = nullptr;
     if (in_slot) {

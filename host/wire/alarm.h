@@ -1,4 +1,4 @@
-// Deadlines of a loop: a wheel with ticks of 8 ms. Moving a deadline further away, which is what nearly always happens, is one store.
+// Deadlines of a loop: a wheel with ticks of 8 ms. Moving a deadline away, which is what mostly happens, is one store.
 #pragma once
 
 #include <array>
@@ -10,7 +10,7 @@ namespace wire {
 
 class Wheel;
 
-/// Rings once, at its time or up to two ticks after it, never before. Belongs to a loop's thread; its destructor disarms it.
+/// Rings once, at its time or up to two ticks after it, never before. Belongs to a loop; its destructor disarms it.
 class Alarm {
 public:
     using Ring = void (*)(void* owner);

@@ -34,31 +34,41 @@ Chunked::State Chunked::next(std::string_view& in, std::string_view& data)
 bool Chunked::step(char c)
 {
     switch (at_) {
-    case At::Size: return size_digit(c);
-    case At::Extension: return extension(c);
-    case At::SizeLf: return c == '\n' ? size_complete() : refuse("malformed_chunk", "A chunk's size does not end with CRLF");
+    case At::Size:
+        return size_digit(c);
+    case At::Extension:
+        return extension(c);
+    case At::SizeLf:
+        return c == '\n' ? size_complete() : refuse("malformed_chunk", "A chunk's size does not end with CRLF");
     case At::DataCr:
         at_ = At::DataLf;
         return c == '\r' || refuse("malformed_chunk", "A chunk's data does not end with CRLF");
     case At::DataLf:
         at_ = At::Size;
         return c == '\n' || refuse("malformed_chunk", "A chunk's data does not end with CRLF");
-    case At::Trailer: return trailer_byte(c);
-    case At::TrailerLf: return c == '\n' ? trailer_complete() : refuse("malformed_trailer", "A trailer line does not end with CRLF");
-    case At::Data: break;
+    case At::Trailer:
+        return trailer_byte(c);
+    case At::TrailerLf:
+        return c == '\n' ? trailer_complete() : refuse("malformed_trailer", "A trailer line does not end with CRLF");
+    case At::Data:
+        break;
     }
     return false;
 }
 
 bool Chunked::size_digit(char c)
 {
-    const int digit = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+    const int digit = c >= '0' && c <= '9'   ? c - '0'
+                      : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                      : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                             : -1;
     if (digit >= 0) {
         if (++digits_ > 15) return refuse("malformed_chunk_size", "A chunk's size has too many digits");
         left_ = left_ * 16 + static_cast<std::uint64_t>(digit);
         return true;
     }
-    if (digits_ == 0 || (c != ';' && c != '\r')) return refuse("malformed_chunk_size", "A chunk's size is not a hexadecimal number");
+    if (digits_ == 0 || (c != ';' && c != '\r'))
+        return refuse("malformed_chunk_size", "A chunk's size is not a hexadecimal number");
     at_ = c == ';' ? At::Extension : At::SizeLf;
     return c == '\r' || extension(c);
 }
@@ -70,8 +80,10 @@ bool Chunked::extension(char c)
         return true;
     }
     const auto byte = static_cast<unsigned char>(c);
-    if ((byte < 0x20 && c != '\t') || byte == 0x7f) return refuse("malformed_chunk_extension", "A chunk extension contains a control character");
-    if (++extensions_ > limits_.chunk_extensions) return refuse("chunk_extensions_too_large", "The chunk extensions are too large");
+    if ((byte < 0x20 && c != '\t') || byte == 0x7f)
+        return refuse("malformed_chunk_extension", "A chunk extension contains a control character");
+    if (++extensions_ > limits_.chunk_extensions)
+        return refuse("chunk_extensions_too_large", "The chunk extensions are too large");
     return true;
 }
 
@@ -89,7 +101,8 @@ bool Chunked::trailer_byte(char c)
         return true;
     }
     const auto byte = static_cast<unsigned char>(c);
-    if ((byte < 0x20 && c != '\t') || byte == 0x7f) return refuse("malformed_trailer", "A trailer contains a control character");
+    if ((byte < 0x20 && c != '\t') || byte == 0x7f)
+        return refuse("malformed_trailer", "A trailer contains a control character");
     if (++trailers_ > limits_.header_total || trailer_.size() >= limits_.header_field) {
         refusal_ = {431, "trailers_too_large", "The trailers are too large"};
         return false;

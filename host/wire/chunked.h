@@ -14,8 +14,8 @@ public:
 
     explicit Chunked(const ServerLimits& limits) noexcept : limits_(limits) {}
 
-    /// Takes bytes off the front of `in`. Data: `data` is a piece of the body within what was `in`. More: `in` is used up.
-    /// Done: `in` begins with what follows the message.
+    /// Takes bytes off the front of `in`. Data: `data` is a piece of the body within what was `in`. More: `in` is used
+    /// up. Done: `in` begins with what follows the message.
     State next(std::string_view& in, std::string_view& data);
     [[nodiscard]] const Refusal& refusal() const noexcept { return refusal_; }
 

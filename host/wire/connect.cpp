@@ -51,13 +51,15 @@ struct Address {
 
 bool parse(const std::string& text, std::uint16_t port, Address& out)
 {
-    if (auto* v4 = reinterpret_cast<sockaddr_in*>(&out.storage); ::inet_pton(AF_INET, text.c_str(), &v4->sin_addr) == 1) {
+    if (auto* v4 = reinterpret_cast<sockaddr_in*>(&out.storage);
+        ::inet_pton(AF_INET, text.c_str(), &v4->sin_addr) == 1) {
         v4->sin_family = AF_INET;
         v4->sin_port = htons(port);
         out.size = sizeof *v4;
         return true;
     }
-    if (auto* v6 = reinterpret_cast<sockaddr_in6*>(&out.storage); ::inet_pton(AF_INET6, text.c_str(), &v6->sin6_addr) == 1) {
+    if (auto* v6 = reinterpret_cast<sockaddr_in6*>(&out.storage);
+        ::inet_pton(AF_INET6, text.c_str(), &v6->sin6_addr) == 1) {
         v6->sin6_family = AF_INET6;
         v6->sin6_port = htons(port);
         out.size = sizeof *v6;
@@ -113,7 +115,8 @@ Task<Connected> connect_unix(std::string path, std::int64_t deadline_us, Abort& 
 {
     Address to;
     auto& name = reinterpret_cast<sockaddr_un&>(to.storage);
-    if (path.empty() || path.size() >= sizeof name.sun_path) co_return unreachable("not a path for a Unix socket: " + path);
+    if (path.empty() || path.size() >= sizeof name.sun_path)
+        co_return unreachable("not a path for a Unix socket: " + path);
     name.sun_family = AF_UNIX;
     std::memcpy(name.sun_path, path.c_str(), path.size() + 1);
     to.size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + path.size() + 1);

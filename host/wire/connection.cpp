@@ -38,8 +38,10 @@ std::string_view path_in(std::string_view received)
 
 } // namespace
 
-Connection::Connection(std::shared_ptr<ServerPart> part, Ref<Stream> stream, std::string peer, std::atomic<std::uint32_t>* client)
-    : part_(std::move(part)), shared_(*part_->shared), stream_(std::move(stream)), peer_(std::move(peer)), client_(client)
+Connection::Connection(std::shared_ptr<ServerPart> part, Ref<Stream> stream, std::string peer,
+                       std::atomic<std::uint32_t>* client)
+    : part_(std::move(part)), shared_(*part_->shared), stream_(std::move(stream)), peer_(std::move(peer)),
+      client_(client)
 {
     place_ = part_->connections.insert(part_->connections.end(), this);
     shared_.counters.open.fetch_add(1, std::memory_order_relaxed);
@@ -107,8 +109,10 @@ bool Connection::take_desk_and_read(IoResult& got)
     auto desk = part_->take_desk();
     got = channel_->try_read({desk->buffer.get(), desk->capacity});
     desk->end = got.bytes;
-    if (got.bytes) desk_ = std::move(desk);
-    else part_->give_desk(std::move(desk));
+    if (got.bytes)
+        desk_ = std::move(desk);
+    else
+        part_->give_desk(std::move(desk));
     return got.bytes != 0;
 }
 
@@ -174,7 +178,8 @@ void Connection::join_ahead()
 
 bool Connection::keep_alive_after_this() const noexcept
 {
-    return facts_.keep_alive && served_ < part_->limits.requests_per_connection && !part_->draining && gone_ == Gone::No;
+    return facts_.keep_alive && served_ < part_->limits.requests_per_connection && !part_->draining &&
+           gone_ == Gone::No;
 }
 
 Task<Connection::Next> Connection::serve(const Prescan& scan)

@@ -1,4 +1,5 @@
-// One client connection: request after request, each handed to the handler as an Exchange. Only wire/*.cpp include this.
+// One client connection: request after request, each handed to the handler as an Exchange. Only wire/*.cpp include
+// this.
 #pragma once
 
 #include "wire/chunked.h"
@@ -11,7 +12,8 @@ namespace wire {
 
 class Connection final : public Exchange {
 public:
-    Connection(std::shared_ptr<ServerPart> part, Ref<Stream> stream, std::string peer, std::atomic<std::uint32_t>* client);
+    Connection(std::shared_ptr<ServerPart> part, Ref<Stream> stream, std::string peer,
+               std::atomic<std::uint32_t>* client);
     Connection(const Connection&) = delete;
     Connection& operator=(const Connection&) = delete;
     ~Connection() override;
@@ -99,7 +101,8 @@ private:
     std::size_t body_received_ = 0;
 
     // of the present response
-    bool running_ = false, started_ = false, finished_ = false, aborted_ = false, bodiless_ = false, head_waits_ = false;
+    bool running_ = false, started_ = false, finished_ = false, aborted_ = false, bodiless_ = false,
+         head_waits_ = false;
     BodyFraming framing_ = BodyFraming::None;
     int status_ = 0;
     std::size_t sent_ = 0;

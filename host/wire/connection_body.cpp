@@ -55,7 +55,8 @@ Task<std::optional<core::Fault>> Connection::body_readable()
 {
     const auto& l = part_->limits;
     // The moment at which what has come so far would be too little.
-    const auto earned = l.body_min_rate ? static_cast<std::int64_t>(body_received_ * 1'000'000 / l.body_min_rate) : l.body_total_us;
+    const auto earned =
+        l.body_min_rate ? static_cast<std::int64_t>(body_received_ * 1'000'000 / l.body_min_rate) : l.body_total_us;
     stream_->set_read_deadline(body_since_ + std::min(l.body_grace_us + earned, l.body_total_us));
     Stream::Readable readable(*stream_);
     const auto why = co_await readable;
@@ -115,7 +116,8 @@ Task<core::Result<std::string_view>> Connection::receive_chunked(std::size_t lim
     co_return std::string_view(body_.get(), body_size_);
 }
 
-/// True when the body is complete. What follows it stays on the desk: in its buffer, or ahead if it came from elsewhere.
+/// True when the body is complete. What follows it stays on the desk: in its buffer, or ahead if it came from
+/// elsewhere.
 bool Connection::decode(std::string_view in, std::size_t limit, std::optional<core::Fault>& fault)
 {
     auto& d = *desk_;
@@ -126,18 +128,24 @@ bool Connection::decode(std::string_view in, std::size_t limit, std::optional<co
         case Chunked::State::More:
             if (on_desk) d.begin = d.end;
             return false;
-        case Chunked::State::Refused: fault = body_fault(chunked_->refusal()); return false;
+        case Chunked::State::Refused:
+            fault = body_fault(chunked_->refusal());
+            return false;
         case Chunked::State::Done:
-            if (on_desk) d.begin = d.end - in.size();
-            else d.ahead.append(in);
+            if (on_desk)
+                d.begin = d.end - in.size();
+            else
+                d.ahead.append(in);
             return true;
-        case Chunked::State::Data: break;
+        case Chunked::State::Data:
+            break;
         }
         if (data.size() > limit - body_size_) {
             fault = too_large();
             return false;
         }
-        if (body_capacity_ - body_size_ < data.size()) grow_body(std::max(body_capacity_ * 2, body_size_ + data.size()));
+        if (body_capacity_ - body_size_ < data.size())
+            grow_body(std::max(body_capacity_ * 2, body_size_ + data.size()));
         std::memcpy(body_.get() + body_size_, data.data(), data.size());
         body_size_ += data.size();
     }
@@ -159,13 +167,17 @@ core::Fault Connection::body_fault(const Refusal& refusal)
     return fault;
 }
 
-core::Fault Connection::too_large() { return core::Fault{core::FaultKind::TooLarge, "The body is larger than allowed"}; }
+core::Fault Connection::too_large()
+{
+    return core::Fault{core::FaultKind::TooLarge, "The body is larger than allowed"};
+}
 
 /// The handler did not want the body: reads and drops a small one, so that the connection may go on. False: it may not.
 Task<bool> Connection::drop_body()
 {
     auto& d = *desk_;
-    // After an answer without "100 Continue" a client may send the body or not: no telling where the next request begins.
+    // After an answer without "100 Continue" a client may send the body or not: no telling where the next request
+    // begins.
     if (expects_continue_ && d.begin == d.end) co_return false;
     if (facts_.has_length && body_left_ > most_dropped) co_return false;
     const auto here = std::min<std::uint64_t>(body_left_, d.end - d.begin);

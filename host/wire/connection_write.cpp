@@ -31,7 +31,8 @@ Task<bool> Connection::respond(int status, const Headers& headers, std::string_v
     if (aborted_) co_return false;
     const bool none = has_no_body(status);
     begin_response(status, headers, none ? BodyFraming::None : BodyFraming::Length, body.size());
-    const std::array<std::string_view, 2> pieces{desk_->out, none || desk_->head.method == Method::Head ? std::string_view() : body};
+    const std::array<std::string_view, 2> pieces{
+        desk_->out, none || desk_->head.method == Method::Head ? std::string_view() : body};
     const auto took = channel_->try_write(pieces);
     sent_ += took.bytes;
     if (took && took.bytes == pieces[0].size() + pieces[1].size()) {
@@ -148,8 +149,10 @@ void Connection::watch(std::function<void(Gone)> on_gone)
     if (watching_ || gone_ == Gone::Reset) return;
     watching_ = true;
     // The bytes of an unread body belong to read_body(), which goes on from here when it is done.
-    if (body_done_) look_ahead();
-    else stream_->wait_hangup({&Connection::hung_up, this});
+    if (body_done_)
+        look_ahead();
+    else
+        stream_->wait_hangup({&Connection::hung_up, this});
 }
 
 void Connection::watch_ready(void* self, IoError why)

@@ -16,8 +16,8 @@
 #include <functional>
 #include <memory>
 #include <mutex>
-#include <thread>
 #include <sys/epoll.h>
+#include <thread>
 #include <vector>
 
 namespace wire {
@@ -33,7 +33,7 @@ public:
     explicit Blocking(unsigned threads);
     ~Blocking() { stop(); }
     void start();
-    void stop() noexcept; ///< waits for what runs; what is queued is dropped
+    void stop() noexcept;                 ///< waits for what runs; what is queued is dropped
     bool add(std::function<void()> work); ///< false: full
 
 private:
@@ -73,8 +73,9 @@ private:
     std::size_t at_ = 0, count_ = 0;
 };
 
-/// The sockets of a loop. They are in an epoll set of our own, which Asio watches as one descriptor: a socket is then registered
-/// once in its life, where Asio's own waits cost a system call for each (measured: 0.4 of 8 microseconds a request).
+/// The sockets of a loop. They are in an epoll set of our own, which Asio watches as one descriptor: a socket is then
+/// registered once in its life, where Asio's own waits cost a system call for each (measured: 0.4 of 8 microseconds a
+/// request).
 class Sockets {
 public:
     explicit Sockets(Loop::Core& core);
@@ -94,13 +95,13 @@ struct Loop::Core {
     std::int64_t now() noexcept { return now_ ? now_ : (now_ = steady_us()); }
 
     Loop& loop;
-    Wheel wheel;       // both before io: what io still holds when it goes refers to them
+    Wheel wheel; // both before io: what io still holds when it goes refers to them
     Reported reported;
     std::atomic<std::int64_t> lag{0};
     Blocking* blocking = nullptr;
     Detached::promise_type* detached = nullptr;
-    std::shared_ptr<void> names;    ///< what resolve.cpp keeps of the resolver's answers
-    std::shared_ptr<void> trusted;  ///< what tls.cpp keeps of certificate stores
+    std::shared_ptr<void> names;   ///< what resolve.cpp keeps of the resolver's answers
+    std::shared_ptr<void> trusted; ///< what tls.cpp keeps of certificate stores
     boost::asio::io_context io{1};
     boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work;
     Sockets sockets;

@@ -46,7 +46,8 @@ std::string_view strip(std::string_view s) noexcept
 
 bool method_of(std::string_view name, Method& out) noexcept
 {
-    for (const auto m : {Method::Get, Method::Post, Method::Head, Method::Put, Method::Patch, Method::Delete, Method::Options})
+    for (const auto m :
+         {Method::Get, Method::Post, Method::Head, Method::Put, Method::Patch, Method::Delete, Method::Options})
         if (name == name_of(m)) {
             out = m;
             return true;
@@ -75,7 +76,8 @@ bool is_host(std::string_view s) noexcept
         const auto name = s.substr(0, colon);
         if (name.empty() || name.size() > 255) return false;
         for (const char c : name)
-            if (!is_digit(c) && !(c >= 'a' && c <= 'z') && !(c >= 'A' && c <= 'Z') && c != '-' && c != '.' && c != '_') return false;
+            if (!is_digit(c) && !(c >= 'a' && c <= 'z') && !(c >= 'A' && c <= 'Z') && c != '-' && c != '.' && c != '_')
+                return false;
         port = colon == s.npos ? std::string_view() : s.substr(colon);
     }
     if (port.empty()) return true;
@@ -86,12 +88,31 @@ bool is_host(std::string_view s) noexcept
 
 bool forbidden_in_trailer(std::string_view name) noexcept
 {
-    static constexpr std::string_view names[] = {
-        "authorization", "connection",     "content-encoding", "content-length", "content-range",   "content-type",
-        "cookie",        "expect",         "forwarded",        "host",           "keep-alive",      "proxy-authorization",
-        "set-cookie",    "te",             "trailer",          "transfer-encoding", "upgrade",      "x-api-key",
-        "api-key",       "x-goog-api-key", "x-forwarded-for",  "x-forwarded-host",  "x-forwarded-proto", "content_length",
-        "transfer_encoding"};
+    static constexpr std::string_view names[] = {"authorization",
+                                                 "connection",
+                                                 "content-encoding",
+                                                 "content-length",
+                                                 "content-range",
+                                                 "content-type",
+                                                 "cookie",
+                                                 "expect",
+                                                 "forwarded",
+                                                 "host",
+                                                 "keep-alive",
+                                                 "proxy-authorization",
+                                                 "set-cookie",
+                                                 "te",
+                                                 "trailer",
+                                                 "transfer-encoding",
+                                                 "upgrade",
+                                                 "x-api-key",
+                                                 "api-key",
+                                                 "x-goog-api-key",
+                                                 "x-forwarded-for",
+                                                 "x-forwarded-host",
+                                                 "x-forwarded-proto",
+                                                 "content_length",
+                                                 "transfer_encoding"};
     return std::find(std::begin(names), std::end(names), name) != std::end(names);
 }
 
@@ -178,13 +199,15 @@ bool Prescan::request_line(std::string_view line, std::size_t offset) noexcept
         return refuse(400, "malformed_request_line", "The request line is not METHOD SP target SP version"), false;
     const auto method = line.substr(0, first), version = line.substr(second + 1);
     if (!is_token(method)) return refuse(400, "malformed_method", "The method is not a token"), false;
-    if (version.size() != 8 || !version.starts_with("HTTP/") || !is_digit(version[5]) || version[6] != '.' || !is_digit(version[7]))
+    if (version.size() != 8 || !version.starts_with("HTTP/") || !is_digit(version[5]) || version[6] != '.' ||
+        !is_digit(version[7]))
         return refuse(400, "malformed_version", "The version is not HTTP/1.1 or HTTP/1.0"), false;
     if (version[5] != '1' || version[7] > '1')
         return refuse(505, "unsupported_version", "Only HTTP/1.1 and HTTP/1.0 are spoken here"), false;
     facts_.version_minor = version[7] - '0';
     if (!method_of(method, facts_.method)) {
-        if (method == "CONNECT" || method == "TRACE") return refuse(405, "refused_method", "This method is not allowed here"), false;
+        if (method == "CONNECT" || method == "TRACE")
+            return refuse(405, "refused_method", "This method is not allowed here"), false;
         return refuse(501, "unknown_method", "This method is not known here"), false;
     }
     return target(line.substr(first + 1, second - first - 1), offset + first + 1);
@@ -192,29 +215,36 @@ bool Prescan::request_line(std::string_view line, std::size_t offset) noexcept
 
 bool Prescan::target(std::string_view target, std::size_t offset) noexcept
 {
-    if (target.find('#') != target.npos) return refuse(400, "fragment_in_target", "The request target contains '#'"), false;
+    if (target.find('#') != target.npos)
+        return refuse(400, "fragment_in_target", "The request target contains '#'"), false;
     if (target.front() == '/') return true;
     if (target == "*") return refuse(400, "asterisk_target", "The request target '*' is not served"), false;
     const auto scheme = target.substr(0, std::min<std::size_t>(8, target.size()));
-    const std::size_t skip = core::equal_nocase(scheme.substr(0, 7), "http://") ? 7 : core::equal_nocase(scheme, "https://") ? 8 : 0;
+    const std::size_t skip = core::equal_nocase(scheme.substr(0, 7), "http://") ? 7
+                             : core::equal_nocase(scheme, "https://")           ? 8
+                                                                                : 0;
     const auto slash = skip ? target.find('/', skip) : target.npos;
-    if (slash == target.npos) return refuse(400, "malformed_target", "The request target is neither a path nor http://host/path"), false;
+    if (slash == target.npos)
+        return refuse(400, "malformed_target", "The request target is neither a path nor http://host/path"), false;
     target_authority_ = {offset + skip, slash - skip};
     return true;
 }
 
 bool Prescan::header(char* line, std::size_t size, std::size_t offset) noexcept
 {
-    if (line[0] == ' ' || line[0] == '\t') return refuse(400, "folded_header", "A header line begins with white space"), false;
+    if (line[0] == ' ' || line[0] == '\t')
+        return refuse(400, "folded_header", "A header line begins with white space"), false;
     std::size_t colon = 0;
     while (colon < size && in(token_bytes, line[colon])) {
         if (line[colon] >= 'A' && line[colon] <= 'Z') line[colon] = static_cast<char>(line[colon] + 32);
         ++colon;
     }
     if (colon == size) return refuse(400, "header_without_colon", "A header line has no colon"), false;
-    if (line[colon] != ':') return refuse(400, "bad_header_name", "A header name contains a byte that is not allowed"), false;
+    if (line[colon] != ':')
+        return refuse(400, "bad_header_name", "A header name contains a byte that is not allowed"), false;
     if (colon == 0) return refuse(400, "empty_header_name", "A header has no name"), false;
-    if (++count_ > limits_.header_count) return refuse(431, "too_many_headers", "There are too many header fields"), false;
+    if (++count_ > limits_.header_count)
+        return refuse(431, "too_many_headers", "There are too many header fields"), false;
     const auto value = strip({line + colon + 1, size - colon - 1});
     return known_header({line, colon}, value, offset + static_cast<std::size_t>(value.data() - line));
 }
@@ -228,7 +258,8 @@ bool Prescan::known_header(std::string_view name, std::string_view value, std::s
         if (!is_host(value)) return refuse(400, "malformed_host", "The Host header is not host[:port]"), false;
         host_ = {value_offset, value.size()};
         return true;
-    case 6: return name != "expect" || expect(value);
+    case 6:
+        return name != "expect" || expect(value);
     case 7:
         if (name == "upgrade") facts_.upgrade = true;
         return true;
@@ -237,20 +268,25 @@ bool Prescan::known_header(std::string_view name, std::string_view value, std::s
         return true;
     case 14:
         if (name == "content_length")
-            return refuse(400, "ambiguous_header", "A header name with '_' looks like one that frames the message"), false;
+            return refuse(400, "ambiguous_header", "A header name with '_' looks like one that frames the message"),
+                   false;
         return name != "content-length" || content_length(value);
     case 17:
         if (name == "transfer_encoding")
-            return refuse(400, "ambiguous_header", "A header name with '_' looks like one that frames the message"), false;
+            return refuse(400, "ambiguous_header", "A header name with '_' looks like one that frames the message"),
+                   false;
         return name != "transfer-encoding" || transfer_encoding(value);
-    default: return true;
+    default:
+        return true;
     }
 }
 
 bool Prescan::content_length(std::string_view value) noexcept
 {
-    if (facts_.has_length) return refuse(400, "duplicate_content_length", "There is more than one Content-Length"), false;
-    if (has_encoding_) return refuse(400, "length_and_encoding", "Both Content-Length and Transfer-Encoding are given"), false;
+    if (facts_.has_length)
+        return refuse(400, "duplicate_content_length", "There is more than one Content-Length"), false;
+    if (has_encoding_)
+        return refuse(400, "length_and_encoding", "Both Content-Length and Transfer-Encoding are given"), false;
     // Up to 18 digits cannot overflow; more are no honest length.
     if (value.empty() || value.size() > 18 || !std::all_of(value.begin(), value.end(), is_digit))
         return refuse(400, "malformed_content_length", "Content-Length is not a plain decimal number"), false;
@@ -261,9 +297,12 @@ bool Prescan::content_length(std::string_view value) noexcept
 
 bool Prescan::transfer_encoding(std::string_view value) noexcept
 {
-    if (has_encoding_) return refuse(400, "duplicate_transfer_encoding", "There is more than one Transfer-Encoding"), false;
-    if (facts_.has_length) return refuse(400, "length_and_encoding", "Both Content-Length and Transfer-Encoding are given"), false;
-    if (facts_.version_minor == 0) return refuse(400, "encoding_in_http10", "HTTP/1.0 knows no Transfer-Encoding"), false;
+    if (has_encoding_)
+        return refuse(400, "duplicate_transfer_encoding", "There is more than one Transfer-Encoding"), false;
+    if (facts_.has_length)
+        return refuse(400, "length_and_encoding", "Both Content-Length and Transfer-Encoding are given"), false;
+    if (facts_.version_minor == 0)
+        return refuse(400, "encoding_in_http10", "HTTP/1.0 knows no Transfer-Encoding"), false;
     if (!core::equal_nocase(value, "chunked"))
         return refuse(501, "unknown_transfer_encoding", "The only Transfer-Encoding known here is chunked"), false;
     has_encoding_ = facts_.chunked = true;
@@ -297,7 +336,8 @@ bool Prescan::head_complete(std::string_view data) noexcept
         return refuse(400, "host_mismatch", "The host of the request target is not that of the Host header"), false;
     if (target_authority_.offset && !target_authority_.size)
         return refuse(400, "malformed_target", "The request target is neither a path nor http://host/path"), false;
-    if (facts_.content_length > limits_.body) return refuse(413, "body_too_large", "The body is larger than allowed"), false;
+    if (facts_.content_length > limits_.body)
+        return refuse(413, "body_too_large", "The body is larger than allowed"), false;
     facts_.keep_alive = !close_ && !facts_.upgrade && (facts_.version_minor == 1 || keep_);
     return true;
 }

@@ -1,4 +1,5 @@
-// The strict look at the raw bytes of a request's head, before any parser. Its verdict does not depend on how the network cut them.
+// The strict look at the raw bytes of a request's head, before any parser. Its verdict does not depend on how the
+// network cut them.
 #pragma once
 
 #include "wire/server.h"
@@ -33,8 +34,9 @@ public:
 
     explicit Prescan(const ServerLimits& limits) noexcept : limits_(limits) {}
 
-    /// `data`: all bytes since the end of the last request, those of earlier calls included (they may have moved). Writes
-    /// header names in lower case. Refuses at the first byte that is wrong, in the order in which they were sent.
+    /// `data`: all bytes since the end of the last request, those of earlier calls included (they may have moved).
+    /// Writes header names in lower case. Refuses at the first byte that is wrong, in the order in which they were
+    /// sent.
     State scan(char* data, std::size_t size);
 
     /// After Done.
@@ -81,7 +83,8 @@ private:
 
 /// RFC 9110 5.6.2
 [[nodiscard]] bool is_token(std::string_view s) noexcept;
-/// host[:port] of RFC 9110 7.2, with a registered name, an IPv4 or a bracketed IPv6 address; neither user nor empty parts.
+/// host[:port] of RFC 9110 7.2, with a registered name, an IPv4 or a bracketed IPv6 address; neither user nor empty
+/// parts.
 [[nodiscard]] bool is_host(std::string_view s) noexcept;
 /// Names that say how a message is framed, routed or authorised: not allowed in a trailer.
 [[nodiscard]] bool forbidden_in_trailer(std::string_view lower_case_name) noexcept;

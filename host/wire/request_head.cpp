@@ -49,13 +49,20 @@ const llhttp_settings_t& settings()
 llhttp_method_t method_of(Method method) noexcept
 {
     switch (method) {
-    case Method::Get: return HTTP_GET;
-    case Method::Head: return HTTP_HEAD;
-    case Method::Post: return HTTP_POST;
-    case Method::Put: return HTTP_PUT;
-    case Method::Patch: return HTTP_PATCH;
-    case Method::Delete: return HTTP_DELETE;
-    case Method::Options: return HTTP_OPTIONS;
+    case Method::Get:
+        return HTTP_GET;
+    case Method::Head:
+        return HTTP_HEAD;
+    case Method::Post:
+        return HTTP_POST;
+    case Method::Put:
+        return HTTP_PUT;
+    case Method::Patch:
+        return HTTP_PATCH;
+    case Method::Delete:
+        return HTTP_DELETE;
+    case Method::Options:
+        return HTTP_OPTIONS;
     }
     return HTTP_GET;
 }
@@ -71,8 +78,9 @@ bool parse_request_head(std::string_view head, const HeadFacts& facts, RequestHe
     parser.data = &out;
     if (llhttp_execute(&parser, head.data(), head.size()) != HPE_PAUSED) return false;
     const bool chunked = (parser.flags & F_CHUNKED) != 0, has_length = (parser.flags & F_CONTENT_LENGTH) != 0;
-    if (parser.http_major != 1 || parser.http_minor != facts.version_minor || parser.method != method_of(facts.method) ||
-        chunked != facts.chunked || has_length != facts.has_length || (has_length && parser.content_length != facts.content_length))
+    if (parser.http_major != 1 || parser.http_minor != facts.version_minor ||
+        parser.method != method_of(facts.method) || chunked != facts.chunked || has_length != facts.has_length ||
+        (has_length && parser.content_length != facts.content_length))
         return false;
 
     out.method = facts.method;

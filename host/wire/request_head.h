@@ -7,8 +7,8 @@
 
 namespace wire {
 
-/// `head`: from the request line to the empty line, as the pre-scan left it. Fills method, version, target, path, query and
-/// headers with views into it. False: the two do not agree on what it says.
+/// `head`: from the request line to the empty line, as the pre-scan left it. Fills method, version, target, path, query
+/// and headers with views into it. False: the two do not agree on what it says.
 [[nodiscard]] bool parse_request_head(std::string_view head, const HeadFacts& facts, RequestHead& out);
 
 } // namespace wire

@@ -41,7 +41,8 @@ core::Fault unreachable(const std::string& host, const std::string& why)
 bool is_numeric(const std::string& host)
 {
     std::array<unsigned char, 16> ignored;
-    return ::inet_pton(AF_INET, host.c_str(), ignored.data()) == 1 || ::inet_pton(AF_INET6, host.c_str(), ignored.data()) == 1;
+    return ::inet_pton(AF_INET, host.c_str(), ignored.data()) == 1 ||
+           ::inet_pton(AF_INET6, host.c_str(), ignored.data()) == 1;
 }
 
 /// Blocks. In the order that the system prefers.
@@ -64,8 +65,9 @@ Known look_up(const std::string& host)
     }
     for (const auto* at = list; at; at = at->ai_next) {
         std::array<char, INET6_ADDRSTRLEN> text{};
-        const void* address = at->ai_family == AF_INET ? static_cast<const void*>(&reinterpret_cast<sockaddr_in*>(at->ai_addr)->sin_addr)
-                                                       : &reinterpret_cast<sockaddr_in6*>(at->ai_addr)->sin6_addr;
+        const void* address = at->ai_family == AF_INET
+                                  ? static_cast<const void*>(&reinterpret_cast<sockaddr_in*>(at->ai_addr)->sin_addr)
+                                  : &reinterpret_cast<sockaddr_in6*>(at->ai_addr)->sin6_addr;
         if (at->ai_family != AF_INET && at->ai_family != AF_INET6) continue;
         if (!::inet_ntop(at->ai_family, address, text.data(), text.size())) continue;
         if (std::find(known.addresses.begin(), known.addresses.end(), text.data()) == known.addresses.end())
@@ -95,7 +97,8 @@ Task<core::Result<Addresses>> resolve(std::string host, std::int64_t ttl_us)
     if (const auto at = names->known.find(host); at != names->known.end()) {
         const auto& known = at->second;
         // While one coroutine asks again, the others go on with the old answer.
-        if (known.until > loop.now_us() || (known.asking_until > loop.now_us() && !known.addresses.empty())) co_return answer(host, known);
+        if (known.until > loop.now_us() || (known.asking_until > loop.now_us() && !known.addresses.empty()))
+            co_return answer(host, known);
     }
     if (names->known.size() >= Names::most) names->known.clear();
     names->known[host].asking_until = loop.now_us() + longest_look_up_us;

@@ -34,12 +34,14 @@ std::string_view DateLine::now()
     if (t.tv_sec != second_) {
         second_ = t.tv_sec;
         static constexpr const char* days[] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
-        static constexpr const char* months[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+        static constexpr const char* months[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                                 "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
         tm utc{};
         gmtime_r(&t.tv_sec, &utc);
         std::array<char, 64> text;
-        const auto size = std::snprintf(text.data(), text.size(), "date: %s, %02d %s %04d %02d:%02d:%02d GMT\r\n", days[utc.tm_wday],
-                                        utc.tm_mday, months[utc.tm_mon], utc.tm_year + 1900, utc.tm_hour, utc.tm_min, utc.tm_sec);
+        const auto size =
+            std::snprintf(text.data(), text.size(), "date: %s, %02d %s %04d %02d:%02d:%02d GMT\r\n", days[utc.tm_wday],
+                          utc.tm_mday, months[utc.tm_mon], utc.tm_year + 1900, utc.tm_hour, utc.tm_min, utc.tm_sec);
         line_.assign(text.data(), static_cast<std::size_t>(size));
     }
     return line_;
@@ -77,8 +79,10 @@ void append_response_head(std::string& out, const ResponseHead& head, DateLine& 
     } else if (head.framing == BodyFraming::Chunked) {
         out += "transfer-encoding: chunked\r\n";
     }
-    if (!head.keep_alive) out += "connection: close\r\n";
-    else if (head.request_minor == 0) out += "connection: keep-alive\r\n";
+    if (!head.keep_alive)
+        out += "connection: close\r\n";
+    else if (head.request_minor == 0)
+        out += "connection: keep-alive\r\n";
     out += "\r\n";
 }
 

@@ -31,7 +31,8 @@ struct ResponseHead {
     int request_minor = 1;
 };
 
-/// Appends. A header whose name or value would break the head is our own bug: an exception in a debug build, left out otherwise.
+/// Appends. A header whose name or value would break the head is our own bug: an exception in a debug build, left out
+/// otherwise.
 void append_response_head(std::string& out, const ResponseHead& head, DateLine& date);
 
 /// RFC 9110 6.4.1

@@ -62,8 +62,10 @@ struct Address {
         const bool v4 = storage.ss_family == AF_INET;
         std::size_t bytes = 0;
         const auto* four = client(bytes);
-        if (v4 || bytes == 4) ::inet_ntop(AF_INET, four, out.data(), out.size());
-        else ::inet_ntop(AF_INET6, &reinterpret_cast<const sockaddr_in6&>(storage).sin6_addr, out.data(), out.size());
+        if (v4 || bytes == 4)
+            ::inet_ntop(AF_INET, four, out.data(), out.size());
+        else
+            ::inet_ntop(AF_INET6, &reinterpret_cast<const sockaddr_in6&>(storage).sin6_addr, out.data(), out.size());
         return out.data();
     }
 };
@@ -79,7 +81,8 @@ Address address_of(const std::string& host, std::uint16_t port)
     hints.ai_socktype = SOCK_STREAM;
     hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV;
     addrinfo* list = nullptr;
-    const auto error = ::getaddrinfo(host.empty() ? nullptr : host.c_str(), std::to_string(port).c_str(), &hints, &list);
+    const auto error =
+        ::getaddrinfo(host.empty() ? nullptr : host.c_str(), std::to_string(port).c_str(), &hints, &list);
     if (error != 0) cannot_listen(host, port, ::gai_strerror(error));
     Address address;
     std::memcpy(&address.storage, list->ai_addr, list->ai_addrlen);
@@ -108,10 +111,11 @@ Descriptor listening_socket(Address& address, const std::string& host)
 {
     const int on = 1;
     Descriptor socket(::socket(address.get()->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-    const bool ok = socket.get() >= 0 && ::setsockopt(socket.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0 &&
-                    ::setsockopt(socket.get(), SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) == 0 &&
-                    ::setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) == 0 && // inherited by what it accepts
-                    ::bind(socket.get(), address.get(), address.size) == 0 && ::listen(socket.get(), backlog) == 0;
+    const bool ok =
+        socket.get() >= 0 && ::setsockopt(socket.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0 &&
+        ::setsockopt(socket.get(), SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) == 0 &&
+        ::setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) == 0 && // inherited by what it accepts
+        ::bind(socket.get(), address.get(), address.size) == 0 && ::listen(socket.get(), backlog) == 0;
     if (!ok) cannot_listen(host, address.port(), std::generic_category().message(errno));
     Address bound;
     ::getsockname(socket.get(), bound.get(), &bound.size);
@@ -135,16 +139,18 @@ class Acceptor : public std::enable_shared_from_this<Acceptor> {
 public:
     Acceptor(std::shared_ptr<ServerPart> part, int family, int descriptor)
         : part_(std::move(part)), core_(part_->loop.core()),
-          socket_(core_.io.get_executor(), asio::generic::stream_protocol(family, 0), descriptor), pause_(core_.wheel, &Acceptor::resume, this)
+          socket_(core_.io.get_executor(), asio::generic::stream_protocol(family, 0), descriptor),
+          pause_(core_.wheel, &Acceptor::resume, this)
     {
     }
 
     void wait()
     {
-        socket_.async_wait(asio::socket_base::wait_read, [self = shared_from_this()](const boost::system::error_code& error) {
-            self->core_.now();
-            if (!error && self->socket_.is_open()) self->accept();
-        });
+        socket_.async_wait(asio::socket_base::wait_read,
+                           [self = shared_from_this()](const boost::system::error_code& error) {
+                               self->core_.now();
+                               if (!error && self->socket_.is_open()) self->accept();
+                           });
     }
     void close()
     {
@@ -161,7 +167,8 @@ private:
     {
         for (int i = 0; i < accepts_a_turn; ++i) {
             Address address;
-            Descriptor socket(::accept4(socket_.native_handle(), address.get(), &address.size, SOCK_NONBLOCK | SOCK_CLOEXEC));
+            Descriptor socket(
+                ::accept4(socket_.native_handle(), address.get(), &address.size, SOCK_NONBLOCK | SOCK_CLOEXEC));
             if (socket.get() < 0) {
                 if (errno == EINTR || errno == ECONNABORTED) continue;
                 if (errno == EAGAIN || errno == EWOULDBLOCK) break;
@@ -208,7 +215,8 @@ private:
             return;
         }
         socket.release();
-        part_->loop.spawn(Connection::live(std::make_unique<Connection>(part_, std::move(stream), address.text(), client)));
+        part_->loop.spawn(
+            Connection::live(std::make_unique<Connection>(part_, std::move(stream), address.text(), client)));
     }
 
     const std::shared_ptr<ServerPart> part_;
@@ -299,7 +307,8 @@ private:
 
 } // namespace
 
-std::unique_ptr<Server> Server::listen(Loops& loops, const ListenOptions& options, Handler handler, Refuse refuse, ServerCounters& counters)
+std::unique_ptr<Server> Server::listen(Loops& loops, const ListenOptions& options, Handler handler, Refuse refuse,
+                                       ServerCounters& counters)
 {
     return std::make_unique<Listening>(loops, options, std::move(handler), std::move(refuse), counters);
 }

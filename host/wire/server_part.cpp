@@ -24,7 +24,8 @@ std::unique_ptr<Desk> ServerPart::take_desk()
 
 void ServerPart::give_desk(std::unique_ptr<Desk> desk) noexcept
 {
-    if (!desk || desks_.size() >= most_desks || desk->capacity != buffer_size || desk->ahead.capacity() > largest_kept) return;
+    if (!desk || desks_.size() >= most_desks || desk->capacity != buffer_size || desk->ahead.capacity() > largest_kept)
+        return;
     desk->begin = desk->end = 0;
     desk->head.headers.clear();
     desk->ahead.clear();

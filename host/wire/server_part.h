@@ -15,11 +15,14 @@ namespace wire {
 
 class Connection;
 
-/// Connections by client: a table of counters, found by hash. Two clients may share a counter; with a table far larger than
-/// the number of connections that is rare, and it needs no lock.
+/// Connections by client: a table of counters, found by hash. Two clients may share a counter; with a table far larger
+/// than the number of connections that is rare, and it needs no lock.
 class ClientTable {
 public:
-    explicit ClientTable(std::uint64_t seed) : seed_(seed), counts_(std::make_unique<std::array<std::atomic<std::uint32_t>, size>>()) {}
+    explicit ClientTable(std::uint64_t seed)
+        : seed_(seed), counts_(std::make_unique<std::array<std::atomic<std::uint32_t>, size>>())
+    {
+    }
     /// The counter of an address; IPv6 clients count by their /64.
     std::atomic<std::uint32_t>& of(const void* address, std::size_t bytes) noexcept;
 
@@ -57,7 +60,8 @@ struct Desk {
 class ServerPart {
 public:
     ServerPart(Loop& l, std::shared_ptr<ServerShared> s, const ServerLimits& lim, std::shared_ptr<TlsServerContext> t)
-        : loop(l), shared(std::move(s)), limits(lim), tls(std::move(t)), scratch(std::make_unique_for_overwrite<char[]>(scratch_size))
+        : loop(l), shared(std::move(s)), limits(lim), tls(std::move(t)),
+          scratch(std::make_unique_for_overwrite<char[]>(scratch_size))
     {
     }
 

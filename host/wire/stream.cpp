@@ -22,15 +22,21 @@ IoError error_of(int code) noexcept
     case ECONNRESET:
     case EPIPE:
     case ETIMEDOUT:
-    case ENOTCONN: return IoError::Reset;
-    case EBADF: return IoError::Closed;
-    default: return IoError::Other;
+    case ENOTCONN:
+        return IoError::Reset;
+    case EBADF:
+        return IoError::Closed;
+    default:
+        return IoError::Other;
     }
 }
 
 } // namespace
 
-Sockets::Sockets(Loop::Core& core) : core_(core), set_(core.io.get_executor(), ::epoll_create1(EPOLL_CLOEXEC)) { wait(); }
+Sockets::Sockets(Loop::Core& core) : core_(core), set_(core.io.get_executor(), ::epoll_create1(EPOLL_CLOEXEC))
+{
+    wait();
+}
 
 void Sockets::add(int descriptor, Stream& stream)
 {
@@ -68,7 +74,8 @@ void Reported::tell(int set)
     at_ = count_ = 0;
 }
 
-Stream::Stream(Loop::Core& core, int descriptor) : core_(core), descriptor_(descriptor), alarm_(core.wheel, &Stream::ring, this)
+Stream::Stream(Loop::Core& core, int descriptor)
+    : core_(core), descriptor_(descriptor), alarm_(core.wheel, &Stream::ring, this)
 {
     core_.sockets.add(descriptor, *this);
 }

@@ -1,4 +1,4 @@
-// A socket of a loop with one waiting reader and one waiting writer, and the transports that are built on it. Only wire/*.cpp include this.
+// A socket of a loop with one waiting reader and one waiting writer, and the transports on it. Only for wire/*.cpp.
 #pragma once
 
 #include "wire/engine.h"
@@ -52,14 +52,14 @@ public:
     Stream(const Stream&) = delete;
     Stream& operator=(const Stream&) = delete;
 
-    /// Without waiting. {0, None}: nothing there now. Does not ask the kernel again after it said so, until the socket was waited for.
+    /// Without waiting. {0, None}: nothing there now. Does not ask the kernel again until there was an event.
     IoResult receive(std::span<char> into) noexcept;
     /// Without waiting: as much of `pieces` as the kernel takes now.
     IoResult send(std::span<const std::string_view> pieces) noexcept;
     void look_again() noexcept { may_read_ = true; } ///< the next receive() asks the kernel
     [[nodiscard]] bool has_unread() const noexcept;  ///< bytes, an end or an error wait to be read
 
-    /// At most one each. `wake` may be called by close() of the same turn only later, never from within.
+    /// At most one each. `wake` is called in a turn of its own, never from within wait_… or close().
     void wait_read(Wake wake);
     void wait_write(Wake wake);
     void cancel_read(const void* who) noexcept
@@ -74,8 +74,8 @@ public:
     {
         if (hangup_.who == who) hangup_ = {};
     }
-    /// For who does not read at present: `wake` with Eof when the peer closes its sending side (unless that was seen before),
-    /// or Reset when the connection is gone.
+    /// For who does not read at present: `wake` with Eof when the peer closes its sending side (unless that was
+    /// seen before), or Reset when the connection is gone.
     void wait_hangup(Wake wake);
     /// What epoll says.
     void ready(std::uint32_t events);
@@ -177,7 +177,7 @@ public:
     /// Gives the stream to another channel; this one may then only be destroyed.
     Ref<Stream> release() noexcept { return std::move(stream_); }
 
-    virtual IoResult try_read(std::span<char> into) noexcept = 0;  ///< {0, None}: wait for Readable
+    virtual IoResult try_read(std::span<char> into) noexcept = 0; ///< {0, None}: wait for Readable
     /// {n, None} with n less than all: wait for Writable and go on with what is left.
     virtual IoResult try_write(std::span<const std::string_view> pieces) noexcept = 0;
     /// What write_all() allows between two bytes that the peer takes; 0: no limit. Replaces the write deadline.
@@ -201,8 +201,8 @@ protected:
 
 std::unique_ptr<Channel> make_plain(Ref<Stream> stream, std::string peer);
 /// Server side of a handshake on `stream`; null if it failed or did not end by `deadline_us` (loop clock).
-Task<std::unique_ptr<Channel>> accept_tls(Ref<Stream> stream, std::string peer, std::shared_ptr<TlsServerContext> context,
-                                          std::int64_t deadline_us);
+Task<std::unique_ptr<Channel>> accept_tls(Ref<Stream> stream, std::string peer,
+                                          std::shared_ptr<TlsServerContext> context, std::int64_t deadline_us);
 
 /// What is left of `pieces` after `skip` bytes; the result is valid as long as `storage`.
 std::span<const std::string_view> rest_of(std::span<const std::string_view> pieces, std::size_t skip,

@@ -1,4 +1,5 @@
-// TLS by OpenSSL over a stream: one record layer for both sides, certificates for the server, verification for the client.
+// TLS by OpenSSL over a stream: one record layer for both sides, certificates for the server, verification for the
+// client.
 #include "wire/connect.h"
 #include "wire/stream.h"
 
@@ -19,7 +20,10 @@ namespace {
 template <auto Free>
 struct Freed {
     template <class T>
-    void operator()(T* p) const noexcept { Free(p); }
+    void operator()(T* p) const noexcept
+    {
+        Free(p);
+    }
 };
 using Context = std::unique_ptr<SSL_CTX, Freed<SSL_CTX_free>>;
 using Session = std::unique_ptr<SSL, Freed<SSL_free>>;
@@ -78,7 +82,8 @@ const BIO_METHOD* bio_method()
 
 class Tls final : public Channel {
 public:
-    Tls(Ref<Stream> stream, std::string peer, SSL_CTX& context) : Channel(std::move(stream), std::move(peer)), ssl_(SSL_new(&context))
+    Tls(Ref<Stream> stream, std::string peer, SSL_CTX& context)
+        : Channel(std::move(stream), std::move(peer)), ssl_(SSL_new(&context))
     {
         auto* bio = BIO_new(bio_method());
         if (!ssl_ || !bio) throw std::bad_alloc();
@@ -168,20 +173,25 @@ public:
     bool secure() const noexcept override { return true; }
 
 private:
-    /// None: it only has to wait. A read that wants to write (a key update on a full socket) is flushed by the next write.
+    /// None: it only has to wait. A read that wants to write (a key update on a full socket) is flushed by the next
+    /// write.
     IoError failure(int done) noexcept
     {
         switch (SSL_get_error(ssl_.get(), done)) {
         case SSL_ERROR_WANT_READ:
-        case SSL_ERROR_WANT_WRITE: return IoError::None;
-        case SSL_ERROR_ZERO_RETURN: return IoError::Eof;
-        default: break;
+        case SSL_ERROR_WANT_WRITE:
+            return IoError::None;
+        case SSL_ERROR_ZERO_RETURN:
+            return IoError::Eof;
+        default:
+            break;
         }
         broken_ = true;
         const auto code = ERR_peek_error();
         ERR_clear_error();
         // No close_notify, or no OpenSSL reason at all: the connection below is gone.
-        return code == 0 || ERR_GET_REASON(code) == SSL_R_UNEXPECTED_EOF_WHILE_READING ? IoError::Reset : IoError::Other;
+        return code == 0 || ERR_GET_REASON(code) == SSL_R_UNEXPECTED_EOF_WHILE_READING ? IoError::Reset
+                                                                                       : IoError::Other;
     }
 
     /// The next record's worth: small pieces are put together, so that head and body share a record and a system call.
@@ -213,7 +223,8 @@ private:
 void set_common(SSL_CTX* context)
 {
     SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
-    SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
+    SSL_CTX_set_mode(context,
+                     SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
     SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
     SSL_CTX_set_read_ahead(context, 1);
 }
@@ -226,7 +237,8 @@ public:
     Context context;
 };
 
-int select_alpn(SSL*, const unsigned char** out, unsigned char* out_size, const unsigned char* in, unsigned in_size, void*)
+int select_alpn(SSL*, const unsigned char** out, unsigned char* out_size, const unsigned char* in, unsigned in_size,
+                void*)
 {
     unsigned char* chosen = nullptr;
     if (SSL_select_next_proto(&chosen, out_size, alpn, sizeof alpn - 1, in, in_size) != OPENSSL_NPN_NEGOTIATED)
@@ -263,7 +275,8 @@ std::shared_ptr<SSL_CTX> client_context(const std::string& ca_file, bool insecur
 bool is_address(const std::string& host)
 {
     std::array<unsigned char, 16> ignored;
-    return ::inet_pton(AF_INET, host.c_str(), ignored.data()) == 1 || ::inet_pton(AF_INET6, host.c_str(), ignored.data()) == 1;
+    return ::inet_pton(AF_INET, host.c_str(), ignored.data()) == 1 ||
+           ::inet_pton(AF_INET6, host.c_str(), ignored.data()) == 1;
 }
 
 bool expect_host(SSL* ssl, const TlsClientOptions& options)
@@ -312,8 +325,8 @@ std::shared_ptr<TlsServerContext> TlsServerContext::load(const std::string& cert
     return std::make_shared<ServerContext>(std::move(context));
 }
 
-Task<std::unique_ptr<Channel>> accept_tls(Ref<Stream> stream, std::string peer, std::shared_ptr<TlsServerContext> context,
-                                          std::int64_t deadline_us)
+Task<std::unique_ptr<Channel>> accept_tls(Ref<Stream> stream, std::string peer,
+                                          std::shared_ptr<TlsServerContext> context, std::int64_t deadline_us)
 {
     auto tls = std::make_unique<Tls>(stream, std::move(peer), *static_cast<ServerContext&>(*context).context);
     SSL_set_accept_state(tls->ssl());
@@ -368,10 +381,14 @@ Task<core::Result<std::unique_ptr<Transport>>> start_tls(std::unique_ptr<Transpo
     abort.set_step({});
     if (abort.triggered()) co_return cancelled();
     switch (error) {
-    case IoError::None: break;
-    case IoError::Timeout: co_return unreachable("TLS handshake timed out");
-    case IoError::Other: co_return unreachable("TLS: " + why);
-    default: co_return unreachable("the connection ended in the TLS handshake");
+    case IoError::None:
+        break;
+    case IoError::Timeout:
+        co_return unreachable("TLS handshake timed out");
+    case IoError::Other:
+        co_return unreachable("TLS: " + why);
+    default:
+        co_return unreachable("the connection ended in the TLS handshake");
     }
     tls->set_read_deadline(0);
     tls->set_write_deadline(0);

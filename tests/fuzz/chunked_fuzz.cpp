@@ -1,4 +1,5 @@
-// The decoder of chunked bodies: the same body, end and verdict however the bytes are cut, and never more data than came in.
+// The decoder of chunked bodies: the same body, end and verdict however the bytes are cut, and never more data than
+// came in.
 #include "wire/chunked.h"
 
 #include <cstdint>
@@ -54,7 +55,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const std::string_view bytes(reinterpret_cast<const char*>(data) + 4, size - 4);
     const auto whole = decode(bytes, limits, nullptr), cut = decode(bytes, limits, data);
     if (!(whole == cut) || whole.body.size() > bytes.size()) {
-        std::fprintf(stderr, "whole: %s %zu, cut: %s %zu\n", whole.reason.c_str(), whole.used, cut.reason.c_str(), cut.used);
+        std::fprintf(stderr, "whole: %s %zu, cut: %s %zu\n", whole.reason.c_str(), whole.used, cut.reason.c_str(),
+                     cut.used);
         std::abort();
     }
     return 0;

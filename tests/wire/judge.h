@@ -20,9 +20,10 @@ inline wire::ServerLimits corpus_limits()
     return limits;
 }
 
-/// "GET /g 0; POST /p 5; 400 bare_lf": what was read in order, up to the first refusal or the end of the bytes ("more").
-/// `next_size`: how many bytes come next; 0 is taken as all of the rest.
-inline std::string judge(std::string_view bytes, const wire::ServerLimits& limits, const std::function<std::size_t()>& next_size)
+/// "GET /g 0; POST /p 5; 400 bare_lf": what was read in order, up to the first refusal or the end of the bytes
+/// ("more"). `next_size`: how many bytes come next; 0 is taken as all of the rest.
+inline std::string judge(std::string_view bytes, const wire::ServerLimits& limits,
+                         const std::function<std::size_t()>& next_size)
 {
     std::string verdict, received;
     const auto more = [&] {
@@ -67,7 +68,8 @@ inline std::string judge(std::string_view bytes, const wire::ServerLimits& limit
                 if (!more()) return verdict + "more";
             received.erase(0, body);
         }
-        verdict += std::string(wire::name_of(parsed.method)) + " " + std::string(parsed.target) + " " + std::to_string(body) + "; ";
+        verdict += std::string(wire::name_of(parsed.method)) + " " + std::string(parsed.target) + " " +
+                   std::to_string(body) + "; ";
         if (!scan.facts().keep_alive) return verdict + "close";
     }
 }

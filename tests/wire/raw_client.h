@@ -23,7 +23,8 @@ struct RawResponse {
 
 class RawClient {
 public:
-    explicit RawClient(std::uint16_t port, int receive_buffer = 0) : socket_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0))
+    explicit RawClient(std::uint16_t port, int receive_buffer = 0)
+        : socket_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0))
     {
         const timeval ten{10, 0};
         const int on = 1;
@@ -72,7 +73,8 @@ public:
     }
     void half_close() { ::shutdown(socket_, SHUT_WR); }
 
-    /// The next response; status 0: the connection ended before its head (or within its body: then `head` is not empty).
+    /// The next response; status 0: the connection ended before its head (or within its body: then `head` is not
+    /// empty).
     RawResponse response(bool to_head = false)
     {
         RawResponse r;
@@ -97,13 +99,15 @@ public:
     /// Everything until the connection ends; `reset` tells how it ended.
     std::string rest()
     {
-        while (more()) {}
+        while (more()) {
+        }
         return std::exchange(kept_, {});
     }
     /// Waits for at least `size` bytes.
     std::string_view at_least(std::size_t size)
     {
-        while (kept_.size() < size && more()) {}
+        while (kept_.size() < size && more()) {
+        }
         return kept_;
     }
     bool was_reset() const { return reset_; }

@@ -70,9 +70,11 @@ TEST_CASE("the parse layer says the same wherever the bytes are cut")
         const auto whole = test::judge(all, limits, [] { return std::size_t{0}; });
         // Long ones: near the ends, and a sample between.
         const std::size_t step = all.size() < 2000 ? 1 : all.size() / 50;
-        for (std::size_t cut = 1; cut < all.size(); cut += cut < 200 || cut + 200 > all.size() ? std::min<std::size_t>(step, 4) : step) {
+        for (std::size_t cut = 1; cut < all.size();
+             cut += cut < 200 || cut + 200 > all.size() ? std::min<std::size_t>(step, 4) : step) {
             bool first = true;
-            const auto verdict = test::judge(all, limits, [&] { return std::exchange(first, false) ? cut : std::size_t{0}; });
+            const auto verdict =
+                test::judge(all, limits, [&] { return std::exchange(first, false) ? cut : std::size_t{0}; });
             ++checked;
             if (verdict != whole) {
                 INFO(raw.id << " cut at " << cut);
@@ -94,7 +96,8 @@ TEST_CASE("the corpus covers what it should")
     for (const auto& raw : cases) {
         INFO(raw.id);
         CHECK(std::count_if(cases.begin(), cases.end(), [&](const auto& c) { return c.id == raw.id; }) == 1);
-        const bool known = raw.expectation == "ok" || raw.expectation == "last" || raw.expectation == "no" || raw.expectation == "then";
+        const bool known = raw.expectation == "ok" || raw.expectation == "last" || raw.expectation == "no" ||
+                           raw.expectation == "then";
         CHECK(known);
     }
 }

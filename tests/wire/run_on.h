@@ -43,44 +43,47 @@ wire::Task<void> keep_result(wire::Task<T> task, std::shared_ptr<std::promise<Ou
     result->set_value(std::move(outcome));
 }
 
-/// The result of a coroutine that was started on a loop.
-template <class T>
-class Pending {
-public:
-    explicit Pending(std::future<Outcome<Kept<T>>> future) : future_(std::move(future)) {}
-    [[nodiscard]] bool ready_within(std::chrono::seconds time) { return future_.wait_for(time) == std::future_status::ready; }
-    /// Waits; an exception of the coroutine becomes a runtime_error here. A minute without an answer fails the test.
-    T get()
-    {
-        if (!ready_within(std::chrono::seconds(60))) throw std::runtime_error("no answer of the loop");
-        auto outcome = future_.get();
-        if (!outcome.value) throw std::runtime_error(outcome.error);
-        if constexpr (!std::is_void_v<T>) return std::move(*outcome.value);
-    }
-
-private:
-    std::future<Outcome<Kept<T>>> future_;
-};
-
 template <class T>
 T result_of(wire::Task<T>*);
 
-/// Starts what `make` returns on the loop.
-template <class Make>
-auto start_on(wire::Loop& loop, Make make)
+template <class T>
+wire::Task<void> keep_value(wire::Task<T> task, std::shared_ptr<std::promise<T>> result)
 {
-    using Made = decltype(make());
-    using T = decltype(result_of(static_cast<Made*>(nullptr)));
-    auto result = std::make_shared<std::promise<Outcome<Kept<T>>>>();
-    Pending<T> pending(result->get_future());
-    loop.post([&loop, make = std::move(make), result] { loop.spawn(keep_result<T>(make(), result)); });
-    return pending;
+    if constexpr (std::is_void_v<T>) {
+        co_await task;
+        result->set_value();
+    } else {
+        result->set_value(co_await task);
+    }
 }
 
 template <class Make>
-auto run_on(wire::Loop& loop, Make make)
+using Made = decltype(result_of(static_cast<std::invoke_result_t<Make&>*>(nullptr)));
+
+/// Starts what `make` returns, which must not throw, on the loop.
+template <class Make>
+std::future<Made<Make>> start_on(wire::Loop& loop, Make make)
 {
-    return start_on(loop, std::move(make)).get();
+    auto result = std::make_shared<std::promise<Made<Make>>>();
+    auto future = result->get_future();
+    loop.post(
+        [&loop, make = std::move(make), result]() mutable { loop.spawn(keep_value<Made<Make>>(make(), result)); });
+    return future;
+}
+
+/// Waits for it; an exception of the coroutine becomes a runtime_error here. A minute without an answer fails the test.
+template <class Make>
+Made<Make> run_on(wire::Loop& loop, Make make)
+{
+    using T = Made<Make>;
+    auto result = std::make_shared<std::promise<Outcome<Kept<T>>>>();
+    auto future = result->get_future();
+    loop.post([&loop, make = std::move(make), result]() mutable { loop.spawn(keep_result<T>(make(), result)); });
+    if (future.wait_for(std::chrono::minutes(1)) != std::future_status::ready)
+        throw std::runtime_error("no answer of the loop");
+    auto outcome = future.get();
+    if (!outcome.value) throw std::runtime_error(outcome.error);
+    if constexpr (!std::is_void_v<T>) return std::move(*outcome.value);
 }
 
 } // namespace test

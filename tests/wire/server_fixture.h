@@ -63,7 +63,8 @@ inline wire::Task<void> describe(wire::Exchange& exchange, Notes& notes)
         co_return;
     }
     const auto& head = exchange.head();
-    const auto seen = std::string(wire::name_of(head.method)) + " " + std::string(head.target) + " " + std::to_string(body->size());
+    const auto seen =
+        std::string(wire::name_of(head.method)) + " " + std::string(head.target) + " " + std::to_string(body->size());
     notes.add(seen);
     const wire::Headers headers{{"x-seen", seen}};
     co_await exchange.respond(200, headers, {});
@@ -71,8 +72,8 @@ inline wire::Task<void> describe(wire::Exchange& exchange, Notes& notes)
 
 class ServerFixture {
 public:
-    explicit ServerFixture(wire::ServerLimits limits = corpus_limits(), wire::Handler handler = {}, std::shared_ptr<wire::TlsServerContext> tls = {},
-                           unsigned loop_count = 1)
+    explicit ServerFixture(wire::ServerLimits limits = corpus_limits(), wire::Handler handler = {},
+                           std::shared_ptr<wire::TlsServerContext> tls = {}, unsigned loop_count = 1)
         : loops(loop_count, 1)
     {
         counters.on_parse_rejection = [this](const char* reason) { rejections.add(reason); };
@@ -93,8 +94,10 @@ public:
     {
         const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(10);
         while (!condition())
-            if (std::chrono::steady_clock::now() > end) return false;
-            else std::this_thread::yield();
+            if (std::chrono::steady_clock::now() > end)
+                return false;
+            else
+                std::this_thread::yield();
         return true;
     }
 

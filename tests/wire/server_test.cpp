@@ -35,7 +35,8 @@ struct Streaming {
         const wire::Headers headers{{"content-type", "text/event-stream"}};
         exchange.start(200, headers);
         const std::string piece(size, 'x');
-        while (co_await exchange.write(piece)) {}
+        while (co_await exchange.write(piece)) {
+        }
         notes.add(exchange.gone() == wire::Gone::Reset ? "reset" : "other");
     }
 };
@@ -184,7 +185,8 @@ TEST_CASE("a small body that the handler did not want is dropped, and the connec
         co_await exchange.respond(401, none, "no");
     });
     auto client = fixture.connect();
-    for (const std::string_view body : {"Content-Length: 100000\r\n\r\n", "Transfer-Encoding: chunked\r\n\r\n186a0\r\n"}) {
+    for (const std::string_view body :
+         {"Content-Length: 100000\r\n\r\n", "Transfer-Encoding: chunked\r\n\r\n186a0\r\n"}) {
         client.send("POST /p HTTP/1.1\r\nHost: a\r\n" + std::string(body));
         CHECK(client.response().status == 401);
         client.send(std::string(100'000, 'x') + (body[0] == 'T' ? "\r\n0\r\n\r\n" : ""));
@@ -203,7 +205,8 @@ TEST_CASE("a large body arrives whole, however it comes")
     const std::string body(5'000'000, 'b');
     client.send("POST /p HTTP/1.1\r\nHost: a\r\nContent-Length: 5000000\r\n\r\n" + body);
     CHECK(client.response().has("x-seen: post /p 5000000"));
-    client.send("POST /p HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n4c4b40\r\n" + body + "\r\n0\r\n\r\n" + std::string(get));
+    client.send("POST /p HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n4c4b40\r\n" + body + "\r\n0\r\n\r\n" +
+                std::string(get));
     CHECK(client.response().has("x-seen: post /p 5000000"));
     CHECK(client.response().has("x-seen: get /g 0"));
 }
@@ -214,7 +217,8 @@ TEST_CASE("pipelined requests are answered in order, up to the bad one among the
     auto client = fixture.connect();
     std::string all;
     for (int i = 0; i < 100; ++i)
-        all += i == 60 ? "GET /bad HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n" : "GET /" + std::to_string(i) + " HTTP/1.1\r\nHost: a\r\n\r\n";
+        all += i == 60 ? "GET /bad HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n"
+                       : "GET /" + std::to_string(i) + " HTTP/1.1\r\nHost: a\r\n\r\n";
     client.send(all);
     for (int i = 0; i < 60; ++i) CHECK(client.response().has("x-seen: get /" + std::to_string(i) + " 0"));
     CHECK(client.response().status == 400);
@@ -262,7 +266,8 @@ TEST_CASE("a handler that waits hears at once that its client has gone")
     test::ServerFixture fixture(test::corpus_limits(), Waiting{notes});
     auto client = fixture.connect();
     const bool with_body = GENERATE(true, false);
-    client.send(with_body ? std::string("POST /p HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nab") : std::string(get));
+    client.send(with_body ? std::string("POST /p HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nab")
+                          : std::string(get));
     REQUIRE(notes.wait_for("waiting"));
     const auto before = core::system_clock().steady_us();
     SECTION("by a reset")
@@ -328,7 +333,8 @@ TEST_CASE("clients that go away in any phase leave nothing behind")
             if (sent == request.size()) client.at_least(1);
             reset ? client.reset() : client.close();
         }
-    CHECK(fixture.until([&] { return fixture.counters.accepted == 2 * (request.size() + 1) && fixture.counters.open == 0; }));
+    CHECK(fixture.until(
+        [&] { return fixture.counters.accepted == 2 * (request.size() + 1) && fixture.counters.open == 0; }));
     CHECK(fixture.counters.busy == 0);
 }
 
@@ -344,8 +350,10 @@ TEST_CASE("a streamed answer is chunked, and cut visibly when the handler gives 
                 const std::string_view pieces[] = {"hello ", "world"};
                 co_await e.write(pieces);
                 co_await e.write("!");
-                if (gives_up) e.abort();
-                else co_await e.finish();
+                if (gives_up)
+                    e.abort();
+                else
+                    co_await e.finish();
             }
         };
         return Stream::run(exchange, give_up);
@@ -358,7 +366,8 @@ TEST_CASE("a streamed answer is chunked, and cut visibly when the handler gives 
         CHECK(r.status == 200);
         CHECK(r.has("transfer-encoding: chunked"));
         if (!give_up) client.half_close();
-        CHECK(client.rest() == (give_up ? "b\r\nhello world\r\n1\r\n!\r\n" : "b\r\nhello world\r\n1\r\n!\r\n0\r\n\r\n"));
+        CHECK(client.rest() ==
+              (give_up ? "b\r\nhello world\r\n1\r\n!\r\n" : "b\r\nhello world\r\n1\r\n!\r\n0\r\n\r\n"));
     }
     SECTION("HTTP/1.0")
     {
@@ -476,7 +485,8 @@ TEST_CASE("a port that is taken is an error that names it")
     wire::ListenOptions options;
     options.port = fixture.server->port();
     wire::ServerCounters counters;
-    CHECK_THROWS_WITH(wire::Server::listen(fixture.loops, options, {}, {}, counters), Catch::Contains(std::to_string(options.port)));
+    CHECK_THROWS_WITH(wire::Server::listen(fixture.loops, options, {}, {}, counters),
+                      Catch::Contains(std::to_string(options.port)));
 }
 
 TEST_CASE("limits can be replaced while the server runs")

@@ -31,12 +31,14 @@ public:
         X509_gmtime_adj(X509_getm_notAfter(x509), valid_for_seconds);
         X509_set_pubkey(x509, key);
         auto* subject = X509_get_subject_name(x509);
-        X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_ASC, reinterpret_cast<const unsigned char*>("localhost"), -1, -1, 0);
+        X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_ASC, reinterpret_cast<const unsigned char*>("localhost"), -1,
+                                   -1, 0);
         X509_set_issuer_name(x509, subject);
         X509V3_CTX context;
         X509V3_set_ctx_nodb(&context);
         X509V3_set_ctx(&context, x509, x509, nullptr, nullptr, 0);
-        for (const auto& [id, value] : {std::pair{NID_subject_alt_name, "DNS:localhost,IP:127.0.0.1"}, {NID_basic_constraints, "CA:TRUE"}}) {
+        for (const auto& [id, value] :
+             {std::pair{NID_subject_alt_name, "DNS:localhost,IP:127.0.0.1"}, {NID_basic_constraints, "CA:TRUE"}}) {
             auto* extension = X509V3_EXT_conf_nid(nullptr, &context, id, value);
             X509_add_ext(x509, extension, -1);
             X509_EXTENSION_free(extension);
@@ -114,10 +116,14 @@ TEST_CASE("a request over TLS is served, and large bodies go both ways")
         wire::TlsServerContext::load(certificate.cert(), certificate.key()));
     std::string body;
     for (int i = 0; body.size() < 3'000'000; ++i) body += std::to_string(i) + ",";
-    const auto request = "POST /p HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
+    const auto request =
+        "POST /p HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: " + std::to_string(body.size()) +
+        "\r\n\r\n" + body;
     const auto port = fixture.server->port();
     for (const std::string host : {"localhost", "127.0.0.1"}) {
-        const auto got = test::run_on(fixture.loops.at(0), [&] { return talk(port, {host, certificate.cert(), false}, request, true); });
+        const auto got = test::run_on(fixture.loops.at(0), [&] {
+            return talk(port, {host, certificate.cert(), false}, request, true);
+        });
         CHECK(got.starts_with("HTTP/1.1 200 OK\r\n"));
         CHECK(got.find("x-secure: yes") != got.npos);
         CHECK(got.ends_with("\r\n\r\n" + body));
@@ -127,7 +133,8 @@ TEST_CASE("a request over TLS is served, and large bodies go both ways")
 TEST_CASE("a certificate is verified unless the configuration says otherwise")
 {
     const Certificate certificate, other, expired(-3600);
-    test::ServerFixture fixture(test::corpus_limits(), {}, wire::TlsServerContext::load(certificate.cert(), certificate.key()));
+    test::ServerFixture fixture(test::corpus_limits(), {},
+                                wire::TlsServerContext::load(certificate.cert(), certificate.key()));
     const auto port = fixture.server->port();
     const auto ask = [&](wire::TlsClientOptions options) {
         return test::run_on(fixture.loops.at(0), [&, options] { return talk(port, options, std::string(last), true); });
@@ -146,13 +153,15 @@ TEST_CASE("a certificate is verified unless the configuration says otherwise")
 TEST_CASE("plain HTTP on a TLS port and a bad certificate file are refused")
 {
     const Certificate certificate, other;
-    test::ServerFixture fixture(test::corpus_limits(), {}, wire::TlsServerContext::load(certificate.cert(), certificate.key()));
+    test::ServerFixture fixture(test::corpus_limits(), {},
+                                wire::TlsServerContext::load(certificate.cert(), certificate.key()));
     auto client = fixture.connect();
     client.send(last);
     CHECK(client.rest().find("HTTP") == std::string::npos);
     CHECK_FALSE(client.timed_out());
     CHECK(fixture.seen.take().empty());
-    CHECK_THROWS_WITH(wire::TlsServerContext::load("/does/not/exist.pem", certificate.key()), Catch::Contains("exist.pem"));
+    CHECK_THROWS_WITH(wire::TlsServerContext::load("/does/not/exist.pem", certificate.key()),
+                      Catch::Contains("exist.pem"));
     CHECK_THROWS_AS(wire::TlsServerContext::load(certificate.cert(), other.key()), std::runtime_error);
 }
 
@@ -229,11 +238,13 @@ TEST_CASE("connecting says why it did not work")
 {
     test::ServerFixture fixture;
     auto& loop = fixture.loops.at(0);
-    CHECK(test::run_on(loop, [&] { return connect_and_tell("127.0.0.1", fixture.server->port()); }) == "connected to 127.0.0.1");
+    CHECK(test::run_on(loop, [&] { return connect_and_tell("127.0.0.1", fixture.server->port()); }) ==
+          "connected to 127.0.0.1");
     CHECK(test::run_on(loop, [] { return connect_and_tell("localhost", 1); }) == "not a numeric address: localhost");
     fixture.server->drain();
     test::run_on(loop, []() -> wire::Task<void> { co_return; });
-    CHECK(test::run_on(loop, [&] { return connect_and_tell("127.0.0.1", fixture.server->port()); }) == "connection refused");
+    CHECK(test::run_on(loop, [&] { return connect_and_tell("127.0.0.1", fixture.server->port()); }) ==
+          "connection refused");
 }
 
 TEST_CASE("a read ends at its deadline, and when its transport is closed elsewhere")
@@ -255,7 +266,8 @@ TEST_CASE("an abort ends a handshake that gets no answer")
     REQUIRE(::bind(silent, reinterpret_cast<sockaddr*>(&address), size) == 0);
     REQUIRE(::listen(silent, 8) == 0);
     ::getsockname(silent, reinterpret_cast<sockaddr*>(&address), &size);
-    CHECK(test::run_on(fixture.loops.at(0), [&] { return aborted_handshake(ntohs(address.sin_port)); }) == core::FaultKind::Cancelled);
+    CHECK(test::run_on(fixture.loops.at(0), [&] { return aborted_handshake(ntohs(address.sin_port)); }) ==
+          core::FaultKind::Cancelled);
     ::close(silent);
 }
 

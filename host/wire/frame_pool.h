@@ -1,0 +1,73 @@
+// Memory for coroutine frames: a request makes a dozen of them, most larger than what malloc keeps at hand.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <new>
+
+namespace wire::detail {
+
+#if defined(__SANITIZE_ADDRESS__)
+inline void* frame_new(std::size_t size) { return ::operator new(size); } // so that a frame used after its end is seen
+inline void frame_delete(void* frame, std::size_t) noexcept { ::operator delete(frame); }
+#else
+
+/// Free frames of one thread, by size. A frame that ends on another thread goes into that thread's lists.
+class FramePool {
+public:
+    FramePool() = default;
+    FramePool(const FramePool&) = delete;
+    FramePool& operator=(const FramePool&) = delete;
+    ~FramePool()
+    {
+        for (auto& list : lists_)
+            while (auto* free = list.first) {
+                list.first = free->next;
+                ::operator delete(free);
+            }
+    }
+
+    void* take(std::size_t size)
+    {
+        const auto at = (size + step - 1) / step;
+        if (at >= sizes) return ::operator new(size);
+        auto& list = lists_[at];
+        if (auto* free = list.first) {
+            list.first = free->next;
+            --list.count;
+            return free;
+        }
+        return ::operator new(at * step);
+    }
+    void give(void* frame, std::size_t size) noexcept
+    {
+        const auto at = (size + step - 1) / step;
+        if (at >= sizes || lists_[at].count >= most) return ::operator delete(frame);
+        auto& list = lists_[at];
+        list.first = new (frame) Free{list.first};
+        ++list.count;
+    }
+
+private:
+    struct Free {
+        Free* next;
+    };
+    struct List {
+        Free* first = nullptr;
+        std::size_t count = 0;
+    };
+    static constexpr std::size_t step = 64, sizes = 64, most = 64; // frames up to 4 KiB, 64 of a size
+    std::array<List, sizes> lists_{};
+};
+
+inline FramePool& frame_pool()
+{
+    thread_local FramePool pool;
+    return pool;
+}
+
+inline void* frame_new(std::size_t size) { return frame_pool().take(size); }
+inline void frame_delete(void* frame, std::size_t size) noexcept { frame_pool().give(frame, size); }
+#endif
+
+} // namespace wire::detail
