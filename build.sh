@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The one tool script: installs what is missing, builds, runs, tests, measures and packs. `./build.sh help` lists the verbs.
 set -euo pipefail
+umask 022 # what is built here is loaded as code: nobody else may write to it
 root="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 cd "$root"
 jobs="${PORTOLAN_JOBS:-$(nproc)}"

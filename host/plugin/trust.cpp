@@ -24,8 +24,10 @@ constexpr int max_folders_above = 256;
 core::Fault refused(std::string why) { return {.kind = core::FaultKind::PluginFailed, .message = std::move(why)}; }
 std::string reason() { return std::string(": ") + std::strerror(errno); } // NOLINT: one thread loads plugins
 
-/// Why a file or folder with these facts is not trusted, or nothing.
-std::optional<std::string> distrust(const struct stat& s, Trust trust)
+enum class Place : std::uint8_t { Here, Above };
+
+/// Why a file or folder with these facts is not trusted, or nothing. In a sticky folder above (as /tmp is one) nobody can swap what is not his.
+std::optional<std::string> distrust(const struct stat& s, Trust trust, Place place = Place::Here)
 {
     const bool sticky_folder = S_ISDIR(s.st_mode) && (s.st_mode & S_ISVTX);
     if (trust == Trust::Any) {
@@ -33,12 +35,35 @@ std::optional<std::string> distrust(const struct stat& s, Trust trust)
         return std::nullopt;
     }
     if (s.st_uid != 0 && s.st_uid != geteuid()) return "it belongs to user " + std::to_string(s.st_uid) + ", not to root or to this process's user";
+    if (sticky_folder && place == Place::Above) return std::nullopt;
     if (s.st_mode & (S_IWGRP | S_IWOTH)) return "others than its owner may write to it";
     return std::nullopt;
 }
 
+/// The folders that this program lies in: who may write to one of them can replace the program itself, so they are not judged.
+class OwnFolders {
+public:
+    OwnFolders()
+    {
+        std::error_code ec;
+        auto at = std::filesystem::read_symlink("/proc/self/exe", ec);
+        while (!ec && at.has_relative_path()) {
+            at = at.parent_path();
+            struct stat s{};
+            if (stat(at.c_str(), &s) == 0) folders_.emplace_back(s.st_dev, s.st_ino);
+        }
+    }
+    [[nodiscard]] bool has(const struct stat& s) const
+    {
+        return std::find(folders_.begin(), folders_.end(), std::pair{s.st_dev, s.st_ino}) != folders_.end();
+    }
+
+private:
+    std::vector<std::pair<dev_t, ino_t>> folders_;
+};
+
 /// The folders above the one that is open, found through ".." so that no path is trusted.
-core::Status check_above(const Descriptor& folder, Trust trust)
+core::Status check_above(const Descriptor& folder, Trust trust, const OwnFolders& own)
 {
     struct stat here{};
     if (fstat(folder.get(), &here) != 0) return refused("cannot look at the folder" + reason());
@@ -47,7 +72,8 @@ core::Status check_above(const Descriptor& folder, Trust trust)
         struct stat above{};
         if (!at || fstat(at.get(), &above) != 0) return refused("cannot look at the folders above" + reason());
         if (above.st_dev == here.st_dev && above.st_ino == here.st_ino) return core::Done{}; // the root is its own parent
-        if (const auto why = distrust(above, trust)) return refused("the folder " + std::to_string(depth) + " above is not trusted: " + *why);
+        if (own.has(above)) return core::Done{}; // and so are all above it
+        if (const auto why = distrust(above, trust, Place::Above)) return refused("the folder " + std::to_string(depth) + " above is not trusted: " + *why);
         here = above;
         at = Descriptor(openat(at.get(), "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     }
@@ -55,7 +81,7 @@ core::Status check_above(const Descriptor& folder, Trust trust)
 }
 
 /// The folders that the path itself names: where a link in the middle leads somewhere else, the link's place counts too.
-core::Status check_path(const std::filesystem::path& path, Trust trust)
+core::Status check_path(const std::filesystem::path& path, Trust trust, const OwnFolders& own)
 {
     std::filesystem::path prefix;
     for (const auto& part : path) {
@@ -67,7 +93,8 @@ core::Status check_path(const std::filesystem::path& path, Trust trust)
                 return refused("the link " + prefix.string() + " belongs to user " + std::to_string(s.st_uid));
             if (stat(prefix.c_str(), &s) != 0) return refused("cannot look at " + prefix.string() + reason());
         }
-        if (const auto why = distrust(s, trust)) return refused(prefix.string() + " is not trusted: " + *why);
+        if (own.has(s)) continue;
+        if (const auto why = distrust(s, trust, prefix == path ? Place::Here : Place::Above)) return refused(prefix.string() + " is not trusted: " + *why);
     }
     return core::Done{};
 }
@@ -137,8 +164,9 @@ core::Result<Folder> Folder::open(const std::string& path, Trust trust)
     struct stat s{};
     if (fstat(fd.get(), &s) != 0) return refused("cannot be looked at" + reason());
     if (const auto why = distrust(s, trust)) return refused("the folder is not trusted: " + *why);
-    if (const auto above = check_above(fd, trust); !above) return above.fault();
-    if (const auto named = check_path(whole, trust); !named) return named.fault();
+    const OwnFolders own;
+    if (const auto above = check_above(fd, trust, own); !above) return above.fault();
+    if (const auto named = check_path(whole, trust, own); !named) return named.fault();
     return Folder(std::move(fd), trust);
 }
 

@@ -13,7 +13,8 @@ namespace plugin {
 
 enum class Trust : std::uint8_t {
     Pinned,         ///< as DirectoryOwner, and the file's SHA-256 is the one that the operator named for it
-    DirectoryOwner, ///< file, folder and all folders above belong to root or to us, and only their owner may write to them
+    DirectoryOwner, ///< file, folder and all folders above belong to root or to us, and only their owner may write to them (above: or they are sticky);
+                    ///< folders that hold this program too are not asked: who may write there can replace the program
     Any,            ///< whoever owns them; refused is only what everybody may write to (sticky folders such as /tmp are fine)
 };
 /// pinned | directory-owner | any

@@ -70,9 +70,11 @@ Task<void> Connection::run()
         channel_ = make_plain(stream_, peer_);
     }
     for (;;) {
-        if (!co_await wait_for_request()) break;
+        const bool begun = co_await wait_for_request();
+        if (!begun) break;
         Prescan scan(part_->limits);
-        if (!co_await read_head(scan)) break;
+        const bool whole = co_await read_head(scan);
+        if (!whole) break;
         const auto next = co_await serve(scan);
         if (next == Next::Linger) co_await linger();
         if (next != Next::Request) break;
@@ -235,7 +237,10 @@ Task<Connection::Next> Connection::serve(const Prescan& scan)
     running_ = false;
     shared_.counters.busy.fetch_sub(1, std::memory_order_relaxed);
     auto next = after_handler();
-    if (next == Next::Request && !body_done_ && !co_await drop_body()) next = Next::Linger;
+    if (next == Next::Request && !body_done_) {
+        const bool dropped = co_await drop_body();
+        if (!dropped) next = Next::Linger;
+    }
     chunked_.reset();
     body_.reset();
     body_capacity_ = 0;
@@ -267,7 +272,8 @@ Task<void> Connection::refuse(Refusal refusal)
     started_ = finished_ = aborted_ = bodiless_ = head_waits_ = false;
     sent_ = 0;
     status_ = 0;
-    if (co_await respond(refusal.status, headers, body)) co_await linger();
+    const bool sent = co_await respond(refusal.status, headers, body);
+    if (sent) co_await linger();
 }
 
 /// Lets the client read the answer: closing with unread bytes would reset the connection under it (RFC 9112 9.6).

@@ -91,7 +91,10 @@ Task<bool> Connection::finish()
     all.clear();
     if (std::exchange(head_waits_, false)) all.push_back(desk_->out);
     if (framing_ == BodyFraming::Chunked && !bodiless_) all.emplace_back("0\r\n\r\n");
-    if (!all.empty() && !co_await send(all)) co_return false;
+    if (!all.empty()) {
+        const bool sent = co_await send(all);
+        if (!sent) co_return false;
+    }
     co_return finished_ = true;
 }
 

@@ -83,7 +83,7 @@ TEST_CASE("what is no regular file is refused without waiting for it")
     CHECK(refusal(box, "dir.so", Trust::Any) == "is not a regular file");
 }
 
-TEST_CASE("a folder above that others may write is refused, and a sticky one is fine for trust any")
+TEST_CASE("a folder above that others may write is refused, unless it is sticky")
 {
     const Sandbox box;
     if (!build_tree_is_trusted(box)) return;
@@ -93,12 +93,33 @@ TEST_CASE("a folder above that others may write is refused, and a sticky one is 
     CHECK(refusal(box, "a.so").starts_with("folder: the folder 1 above is not trusted"));
     CHECK(refusal(box, "a.so", Trust::Any).starts_with("folder: the folder 1 above is not trusted"));
     chmod(box.path.c_str(), 01777);
-    CHECK(refusal(box, "a.so").starts_with("folder: the folder 1 above is not trusted"));
+    CHECK(refusal(box, "a.so") == "trusted");
     CHECK(refusal(box, "a.so", Trust::Any) == "trusted");
+    chmod(box.plugins().c_str(), 01777);
+    CHECK(refusal(box, "a.so").starts_with("folder: the folder is not trusted"));
+    chmod(box.plugins().c_str(), 0755);
     chmod(box.path.c_str(), 0755);
     CHECK(refusal(box, "a.so") == "trusted");
     chmod(box.plugins().c_str(), 0775);
     CHECK(refusal(box, "a.so").starts_with("folder: the folder is not trusted"));
+}
+
+TEST_CASE("a folder that holds this very program is not judged: who may write there can replace the program")
+{
+    const fs::path mine = fs::read_symlink("/proc/self/exe").parent_path().parent_path();
+    struct stat before{};
+    REQUIRE(stat(mine.c_str(), &before) == 0);
+    std::string name = (mine / "sandbox-XXXXXX").string();
+    REQUIRE(mkdtemp(name.data()));
+    spit(fs::path(name) / "a.so", "abc");
+    chmod(mine.c_str(), 0775);
+    const auto opened = Folder::open(name, Trust::DirectoryOwner);
+    chmod(mine.c_str(), before.st_mode & 07777);
+    chmod(name.c_str(), 0775);
+    const auto writable = Folder::open(name, Trust::DirectoryOwner);
+    fs::remove_all(name);
+    CHECK(opened.ok());
+    CHECK_FALSE(writable.ok());
 }
 
 TEST_CASE("a path that leads through a link in a folder of everybody's is refused")

@@ -138,10 +138,10 @@ namespace {
 wire::Task<int> count_signals(wire::Signal& signal, std::atomic<int>& sent, int until)
 {
     int woken = 0;
-    while (sent < until) {
+    do { // the first wait returns even if all was sent before
         co_await signal.wait();
         ++woken;
-    }
+    } while (sent < until);
     co_return woken;
 }
 } // namespace
