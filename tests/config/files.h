@@ -12,7 +12,8 @@
 
 namespace config_test {
 
-inline std::string source_dir() { return std::filesystem::path(__FILE__).parent_path().parent_path().parent_path().string(); }
+/// Tests run in the source tree (cmake/portolan.cmake); __FILE__ would be relative where a compiler cache makes it so.
+inline std::string source_dir() { return std::filesystem::current_path().string(); }
 inline std::string shipped_dir() { return source_dir() + "/config"; }
 
 struct Folder {

@@ -49,7 +49,9 @@ TEST_CASE("all presets can be read, and their names and aliases are unique")
         INFO(wanted);
         CHECK(config::find_preset(presets, wanted) != nullptr);
     }
-    CHECK(config::find_preset(presets, "claude")->name == "anthropic");
+    const auto* claude = config::find_preset(presets, "claude");
+    REQUIRE(claude != nullptr);
+    CHECK(claude->name == "anthropic");
 }
 
 TEST_CASE("no variable makes two presets live")
