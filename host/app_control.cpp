@@ -5,6 +5,7 @@
 #include "core/text.h"
 #include "explain.h"
 #include "plugin_report.h"
+#include "resilience_report.h"
 
 #include <nlohmann/json.hpp>
 
@@ -45,6 +46,9 @@ control::Services App::control_services()
     s.plugins_json = [this] { return plugins_json(*registry_); };
     s.config_json = [this] { return config_report(*current()->config); };
     s.models_json = [this] { return models_report(*current()); };
+    s.breakers_json = [this] { return breakers_json(*current(), clock_.steady_us()); };
+    s.resilience_json = [this] { return resilience_json(*current(), clock_.steady_us()); };
+    s.reset_breakers = [this](std::string_view pattern) { return reset_lanes(*current(), pattern); };
     s.explain = [this](std::string_view body, const control::Caller& caller) {
         auto e = explain(*current(), body, caller.name, clock_);
         return control::Reply{e.status, std::move(e.body), "application/json"};
@@ -91,7 +95,13 @@ void App::describe_metrics()
     gauge("portolan_config_generation", [this] { return current()->generation; });
     gauge("portolan_targets_cooling", [this] {
         std::size_t n = 0;
-        for (const auto& t : current()->table.targets) n += t->health->cooling(clock_.steady_us());
+        for (const auto& t : current()->table.targets) n += t->cooling(clock_.steady_us());
+        return n;
+    });
+    gauge("portolan_breakers_open", [this] {
+        std::size_t n = 0;
+        for (const auto& t : current()->table.targets)
+            for (const auto& lane : t->lanes) n += lane->breaker.state(clock_.steady_us()) != ledger::Breaker::State::Closed;
         return n;
     });
     gauge("portolan_connections_accepted_total", [this] { return server_counters_.accepted.load(); });

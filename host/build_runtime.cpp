@@ -1,11 +1,25 @@
 #include "build_runtime.h"
 
+#include "account_order.h"
 #include "core/text.h"
 
 #include <algorithm>
 #include <set>
 
 namespace {
+
+ledger::BreakerRules rules_of(const config::CircuitBreaker& b)
+{
+    const auto number = [](std::int64_t v) { return static_cast<std::uint32_t>(v); };
+    return {number(b.failure_threshold), number(b.min_requests), b.failure_rate, b.window_seconds * 1'000'000, b.recovery_time_seconds * 1'000'000,
+            number(b.half_open_probes)};
+}
+
+/// Another key is another account, whatever its name: the rest of a refused key ends when it is replaced.
+std::string account_id(const config::Provider& p, const config::Account& a)
+{
+    return p.name + '/' + a.name + '#' + std::to_string(std::hash<std::string>()(a.key.value));
+}
 
 class Builder {
 public:
@@ -45,16 +59,21 @@ private:
         upstream::Endpoint e;
         e.name = p.name;
         e.provider = std::move(made).value();
-        for (const auto& a : p.accounts) e.accounts.push_back({a.name, a.key.value, health_.of("account " + p.name + '/' + a.name)});
+        for (const auto& a : p.accounts) e.accounts.push_back({a.name, a.key.value});
         e.base_url = p.base_url, e.ca_file = p.ca_file, e.proxy = p.proxy, e.tls_insecure = p.tls_insecure;
         e.proxies = {config_->proxy_http, config_->proxy_https, config_->proxy_all, config_->proxy_no};
         e.drain_on_disconnect = p.on_disconnect == "drain";
-        e.timeouts = p.timeouts, e.breaker = p.breaker;
+        e.timeouts = p.timeouts, e.breaker = rules_of(p.breaker), e.retries = health_.budget(p.name);
         for (const auto& [name, value] : p.extra_headers) e.extra_headers.emplace_back(core::lower(name), value);
         if (!e.provider->generates()) {
             auto place = e.place_of(p.base_url);
             if (!place) return problems_.push_back("provider " + p.name + ": base_url: " + place.fault().message);
             e.place = std::move(place).value();
+        }
+        if (e.accounts.size() > 1 && p.account_policy != "fill-first") {
+            auto policy = registry_.make_policy(p.account_policy, "{}");
+            if (!policy) return problems_.push_back("provider " + p.name + ": accounts.policy: " + policy.fault().message);
+            e.order_accounts = order_accounts_by(std::move(policy).value(), e, sequence_of("accounts of " + p.name));
         }
         const auto index = runtime_->endpoints.size();
         std::set<std::string> known;
@@ -90,7 +109,8 @@ private:
             t->serves[static_cast<std::size_t>(d)] = !match.ok ? routing::Serves::No : match.native ? routing::Serves::Native : routing::Serves::Translated;
         }
         t->drop_params = runtime_->params.for_model(t->upstream_model);
-        t->health = health_.of("target " + t->id);
+        t->health = health_.target(t->id);
+        for (const auto& a : p.accounts) t->lanes.push_back(health_.lane(t->id, account_id(p, a)));
         runtime_->table.targets.push_back(std::move(t));
     }
 
@@ -127,7 +147,7 @@ private:
         if (!made) return problems_.push_back("route " + r.name + ": " + made.fault().message);
         auto route = std::make_unique<routing::Route>();
         route->name = r.name, route->policy_name = r.policy, route->policy = std::move(made).value(), route->deadline_ms = r.deadline_ms;
-        route->sequence = sequence_of(r.name);
+        route->sequence = sequence_of("route " + r.name);
         const auto add = [&](const routing::Target& t, std::int64_t weight) {
             const bool there = std::find(route->pool.begin(), route->pool.end(), &t) != route->pool.end();
             const bool virtual_elsewhere = is_route(t.model); // a relay's own "auto" is nobody's candidate
@@ -149,11 +169,11 @@ private:
         return std::any_of(config_->routes.begin(), config_->routes.end(), [&](const auto& r) { return r.name == name; });
     }
 
-    /// A route goes on counting where it was before a reload.
-    static std::shared_ptr<std::atomic<std::uint64_t>> sequence_of(const std::string& route)
+    /// A route, or a provider's accounts, goes on counting where it was before a reload.
+    static std::shared_ptr<std::atomic<std::uint64_t>> sequence_of(const std::string& name)
     {
         static std::map<std::string, std::shared_ptr<std::atomic<std::uint64_t>>> all; // [load]: one thread at a time
-        auto& slot = all[route];
+        auto& slot = all[name];
         if (!slot) slot = std::make_shared<std::atomic<std::uint64_t>>(0);
         return slot;
     }

@@ -63,10 +63,11 @@ struct Timeouts {
     std::int64_t connect_ms = 5'000, first_byte_ms = 30'000, first_token_ms = 60'000, idle_ms = 60'000, total_ms = 600'000;
 };
 struct ProviderLimits {
-    std::optional<std::int64_t> rpm, tpm, concurrent, daily_requests, daily_nusd;
+    std::optional<std::int64_t> rpm, tpm, concurrent, daily_requests, daily_nusd; ///< accounts have the first three
+    std::int64_t queue_ms = 10'000;         ///< the longest that a request waits for its turn
 };
 struct CircuitBreaker {
-    std::int64_t failure_threshold = 5, recovery_time_seconds = 30, window_seconds = 30, min_requests = 10, half_open_probes = 1;
+    std::int64_t failure_threshold = 5, recovery_time_seconds = 5, window_seconds = 30, min_requests = 10, half_open_probes = 1;
     double failure_rate = 0.5;
 };
 
@@ -87,6 +88,7 @@ struct ModelFacts {
 struct Account {
     std::string name;
     Secret key;
+    ProviderLimits limits = {};
 };
 
 struct Provider {
@@ -125,7 +127,7 @@ struct Route {
     std::string policy = "cheapest";
     std::string settings_json = "{}";
     std::vector<RouteTarget> targets;       ///< empty: all
-    std::string recovery = "default";       ///< stream.recovery
+    std::string recovery = "default";       ///< stream.recovery: default | none | restart | continue
     bool strict = false;
     std::int64_t deadline_ms = 0;           ///< 0: the server's
 };
@@ -135,6 +137,13 @@ struct Routing {
     std::vector<std::string> preferred_models;
     std::map<std::string, std::string> model_aliases; ///< model alias -> id
     std::int64_t max_attempts = 3, same_target_retries = -1, total_deadline_ms = 600'000; ///< -1: pinned 2, routes 0
+    std::int64_t longest_wait_ms = 20'000;
+};
+
+/// Answers that are not streamed, kept for requests that come again with the same Idempotency-Key.
+struct Idempotency {
+    std::int64_t ttl_seconds = 86'400;      ///< 0: the header is ignored
+    std::int64_t max_bytes = 64 << 20;      ///< of all that is kept; the oldest go first
 };
 
 /// A request parameter that some models refuse; taken out per attempt. routing.drop_params adds to the shipped list.
@@ -175,6 +184,7 @@ struct Config {
     std::vector<std::string> unusable;      ///< "groq: no key (set GROQ_API_KEY)" for those that were left out
     std::vector<Route> routes;
     Routing routing;
+    Idempotency idempotency;
     std::vector<DropRule> drop_rules;
     Catalog catalog;
     Logging logging;

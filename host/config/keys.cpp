@@ -122,9 +122,10 @@ void describe_routing(Visitor& v, Draft& d)
     v.texts("preferred_models", r.preferred_models, "if one of them can serve, only they are considered by routes");
     v.text_map("model_aliases", r.model_aliases, false, "another name → model id");
     v.begin("retry", "");
-    v.integer("max_attempts", r.max_attempts, {1, 100}, "attempts of one request, all targets together");
+    v.integer("max_attempts", r.max_attempts, {1, 5}, "attempts of one request, all targets together");
     v.integer("same_target", r.same_target_retries, {-1, 100}, "tries again on the same target; -1: pinned models 2, routes 0");
     v.integer("total_deadline_ms", r.total_deadline_ms, some_ms, "for all attempts together");
+    v.integer("longest_wait_ms", r.longest_wait_ms, milliseconds, "longest pause before the same target is tried again, such as an upstream's `Retry-After`; what is longer is left to the client");
     v.end();
     describe_drops(v, "drop_params", "parameters taken out for models that refuse them; added to the shipped list", d.drops);
     v.end();
@@ -194,7 +195,7 @@ void describe_provider(Visitor& v, ProviderEntry& e)
     v.end();
     v.begin("circuit_breaker", "when to leave it alone for a while", "breaker");
     v.integer("failure_threshold", p.breaker.failure_threshold, {1, 1'000'000}, "failures in a row");
-    v.integer("recovery_time_seconds", p.breaker.recovery_time_seconds, {1, 86'400}, "rest before it is tried again");
+    v.integer("recovery_time_seconds", p.breaker.recovery_time_seconds, {1, 86'400}, "least rest before it is tried again; a quarter of the time since it opened, if that is more");
     v.integer("window_seconds", p.breaker.window_seconds, {1, 86'400}, "window of the failure rate");
     v.number("failure_rate", p.breaker.failure_rate, 0, 1, "share of failures in the window that opens it");
     v.integer("min_requests", p.breaker.min_requests, {1, 1'000'000}, "requests in the window before the rate counts");

@@ -62,6 +62,19 @@ Reply explain_reply(const Services& services, const Asked& asked, const Caller& 
     return services.explain(asked.body, caller);
 }
 
+/// Of all targets, or of those that the body's `target` means.
+Reply reset_reply(const Services& services, const Asked& asked)
+{
+    std::string pattern = "*";
+    if (!asked.body.empty()) {
+        const auto body = Json::parse(asked.body, nullptr, false);
+        if (!body.is_object() || (body.contains("target") && !body["target"].is_string()))
+            return error_reply({.kind = FaultKind::BadRequest, .message = "The body is an object with a text `target`, or nothing.", .param = "target"});
+        pattern = body.value("target", pattern);
+    }
+    return {200, Json{{"reset", services.reset_breakers(pattern)}}.dump()};
+}
+
 Reply logs_reply(const Services& services, std::string_view query)
 {
     const auto text = query_value(query, "limit");
@@ -92,6 +105,9 @@ Reply dispatch(const Services& services, const core::ControlRoute& route, const 
     if (is("POST", "/api/config/reload")) return reload_reply(services.reload_config());
     if (is("GET", "/api/models")) return {200, services.models_json()};
     if (is("POST", "/api/route/explain")) return explain_reply(services, asked, caller);
+    if (is("GET", "/api/breakers")) return {200, services.breakers_json()};
+    if (is("GET", "/api/resilience")) return {200, services.resilience_json()};
+    if (is("POST", "/api/resilience/reset")) return reset_reply(services, asked);
     if (is("GET", "/api/logs")) return logs_reply(services, query);
     if (is("GET", "/api/logs/{id}")) return log_reply(services, core::control_path_id(route, path));
     throw std::logic_error("control route without an answer: " + std::string(route.path));

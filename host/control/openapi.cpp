@@ -40,6 +40,9 @@ std::string_view summary_of(const core::ControlRoute& route) noexcept
         Row{"POST", "/api/config/reload", "", "Read the configuration again; a bad one changes nothing."},
         Row{"GET", "/api/models", "", "Every model of every provider, with its facts and whether it can be reached."},
         Row{"POST", "/api/route/explain", "", "Who would answer this request, in which order and why. Asks no upstream."},
+        Row{"GET", "/api/breakers", "", "The breaker, lock-out and rate limit of every target and account."},
+        Row{"GET", "/api/resilience", "", "Rules of retries and breakers, retry budgets, accounts that rest."},
+        Row{"POST", "/api/resilience/reset", "", "Close breakers and end rests, of all targets or of those that `target` means."},
         Row{"GET", "/api/logs", "", "The last requests, newest first; ?limit=1..1000, 100 if left out."},
         Row{"GET", "/api/logs/{id}", "", "One of the last requests: route, attempts, outcome."},
     };
@@ -58,7 +61,7 @@ void add(Json& paths, std::string_view method, std::string_view path, std::strin
     if (path == "/api/logs")
         operation["parameters"] = Json::array(
             {{{"name", "limit"}, {"in", "query"}, {"schema", {{"type", "integer"}, {"minimum", 1}, {"maximum", 1000}, {"default", 100}}}}});
-    const bool takes_body = method == "POST" && !path.ends_with("/reload");
+    const bool takes_body = method == "POST" && !path.ends_with("/reload") && !path.ends_with("/reset");
     if (takes_body)
         operation["requestBody"] = {{"required", true}, {"content", {{"application/json", {{"schema", {{"type", "object"}}}}}}}};
     operation["responses"] = {{"200", {{"description", "The answer."}}},

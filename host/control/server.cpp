@@ -167,7 +167,7 @@ Poco::Net::HTTPServerParams* params()
 
 void check(const Services& s)
 {
-    if (!s.metrics_text || !s.plugins_json || !s.config_json || !s.models_json || !s.explain || !s.ready || !s.reload_config ||
+    if (!s.metrics_text || !s.plugins_json || !s.config_json || !s.models_json || !s.breakers_json || !s.resilience_json || !s.reset_breakers || !s.explain || !s.ready || !s.reload_config ||
         !s.reload_plugins || !s.recent_json || !s.request_json)
         throw std::invalid_argument("control: a service is not set");
 }

@@ -43,8 +43,9 @@ struct Reloaded {
 /// becomes a 500 and a line in the log.
 struct Services {
     std::string version;
-    std::function<std::string()> metrics_text, plugins_json, config_json, models_json;
+    std::function<std::string()> metrics_text, plugins_json, config_json, models_json, breakers_json, resilience_json;
     std::function<Reply(std::string_view body, const Caller&)> explain; ///< body: a JSON object
+    std::function<std::size_t(std::string_view pattern)> reset_breakers; ///< of "provider/model", globs allowed; how many there were
     std::function<Readiness()> ready;
     std::function<Reloaded()> reload_config, reload_plugins;
     std::function<std::string(std::size_t n)> recent_json;              ///< a JSON array, newest first

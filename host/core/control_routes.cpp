@@ -17,6 +17,9 @@ constexpr std::array routes{
     ControlRoute{"POST", "/api/config/reload", Scope::Admin, false},
     ControlRoute{"GET", "/api/models", Scope::Read, false},
     ControlRoute{"POST", "/api/route/explain", Scope::Read, false},
+    ControlRoute{"GET", "/api/breakers", Scope::Read, false},
+    ControlRoute{"GET", "/api/resilience", Scope::Read, false},
+    ControlRoute{"POST", "/api/resilience/reset", Scope::Admin, false},
     ControlRoute{"GET", "/api/logs", Scope::Read, false},
     ControlRoute{"GET", "/api/logs/{id}", Scope::Read, false},
 };

@@ -1,12 +1,8 @@
 // Tries a decision's candidates until one has answered, and keeps account of every attempt.
 #pragma once
 
-#include "dispatch/request_body.h"
-#include "upstream/attempt.h"
-
-#include <memory>
-#include <string>
-#include <vector>
+#include "dispatch/job.h"
+#include "dispatch/retry_plan.h"
 
 namespace dispatch {
 
@@ -17,42 +13,8 @@ public:
     [[nodiscard]] virtual bool committed() const = 0;
     /// Called before an attempt, so that what is sent can say who answers.
     virtual void chosen(std::size_t candidate, std::size_t attempts) = 0;
-};
-
-struct Candidate {
-    const upstream::Endpoint* endpoint = nullptr;
-    ledger::Health* health = nullptr;
-    std::string id, model;                 ///< model: the upstream's name for it
-    Match match;
-    std::vector<config::DropParam> drop_params;
-};
-
-/// Borrowed by run().
-struct Job {
-    std::vector<Candidate> order;
-    ProviderRequest request;               ///< json: the client's body; model, dialect, native are set per attempt
-    std::vector<std::string_view> present;
-    std::vector<std::string> extensions;
-    std::string effort;
-    std::string trace_id;
-    std::uint64_t seed = 0;
-    std::int64_t deadline_us = 0;          ///< loop clock
-    std::int64_t max_attempts = 3, same_target_retries = 0;
-    upstream::GuessFault guess = nullptr;
-};
-
-struct AttemptRecord {
-    std::string target, account;
-    core::FaultKind fault = core::FaultKind::None;
-    int status = 0;
-    std::int64_t took_us = 0, ttft_us = -1;
-};
-
-struct Outcome {
-    core::Fault fault;                     ///< kind None: answered
-    std::vector<AttemptRecord> attempts;
-    std::size_t served = 0;                ///< index of the last candidate that was tried
-    std::int64_t upstream_us = 0;          ///< spent waiting for upstreams
+    /// Tokens of the answer so far by the upstream's own count, -1: it said nothing.
+    [[nodiscard]] virtual std::int64_t output_tokens() const = 0;
 };
 
 class Dispatcher {
@@ -64,19 +26,25 @@ public:
     /// Of the attempt that is under way: parameters left out for it; time spent upstream by all attempts so far.
     [[nodiscard]] const std::vector<std::string>& dropped() const noexcept { return dropped_; }
     [[nodiscard]] std::int64_t upstream_us() const noexcept { return attempt_.waited_us(); }
-    /// From another coroutine of the loop: the client is gone.
-    void abort() noexcept
+    /// From another coroutine of the loop: the client is gone. Ends the attempt under way and begins no other. True: its provider is to be
+    /// drained and has begun to answer, so that this attempt goes on to its end, to learn its usage.
+    bool client_left() noexcept
     {
         aborted_ = true;
+        if (drains_ && attempt_.answering()) return true;
         attempt_.abort();
+        return false;
     }
 
 private:
-    wire::Task<bool> back_off(int tries, std::int64_t deadline_us, std::uint64_t seed);
+    wire::Task<core::Fault> try_once(const Job& job, const RetryPlan::Step& step, Answer& answer, Outcome& out);
+    wire::Task<bool> wait(std::int64_t us);
+    void note(const Job& job, const RetryPlan::Step& step, core::Fault& fault, const upstream::AttemptResult& result, std::int64_t took_us,
+              const Answer& answer);
 
     upstream::Attempt attempt_;
     std::vector<std::string> dropped_;
-    bool aborted_ = false;
+    bool aborted_ = false, drains_ = false;
 };
 
 } // namespace dispatch

@@ -40,7 +40,7 @@ void add_answer_headers(const AnswerFacts& f, HeaderList& out)
         out.emplace_back("x-llm-router-request-id", *f.request_id);
         out.emplace_back("x-llm-router-original-model", requested);
     }
-    out.emplace_back("x-portolan-attempts", std::to_string(f.attempts));
+    if (!f.early) out.emplace_back("x-portolan-attempts", std::to_string(f.attempts));
     if (f.decision) {
         const auto& d = *f.decision;
         if (!d.route.empty()) {
@@ -49,7 +49,7 @@ void add_answer_headers(const AnswerFacts& f, HeaderList& out)
         }
         out.emplace_back("x-portolan-policy", d.policy);
         if (orca) out.emplace_back("x-orca-routing-strategy", d.policy);
-        if (f.candidate < d.order.size()) {
+        if (!f.early && f.attempts > 0 && f.candidate < d.order.size()) {
             const auto& choice = d.order[f.candidate];
             const std::string model = header_text(choice.target->open ? choice.model : choice.target->model);
             out.emplace_back("x-portolan-resolved-model", model);

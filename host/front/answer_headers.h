@@ -16,6 +16,7 @@ struct AnswerFacts {
     const std::string *request_id = nullptr, *requested_model = nullptr;
     const std::vector<std::string>* dropped = nullptr;
     std::size_t candidate = 0, attempts = 0;
+    bool early = false;                         ///< attempts are still under way: nothing is said of them or of who answers
     std::int64_t overhead_us = -1, latency_us = -1, cost_nusd = -1; ///< -1: not known (yet)
     const dispatch::Usage* usage = nullptr;     ///< nullptr: a stream, of which only the plan is known
     std::string_view warning;

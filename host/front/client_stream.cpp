@@ -33,9 +33,16 @@ wire::Headers views(const HeaderList& list)
 
 } // namespace
 
-ClientStream::ClientStream(wire::Exchange& exchange, const dialect::Dialect& dialect, Options options, std::function<void(HeaderList&)> headers)
-    : exchange_(exchange), dialect_(dialect), options_(std::move(options)), fill_headers_(std::move(headers))
+ClientStream::ClientStream(wire::Exchange& exchange, const dialect::Dialect& dialect, Options options, FillHeaders headers, Heartbeats* heartbeats)
+    : exchange_(exchange), dialect_(dialect), options_(std::move(options)), fill_headers_(std::move(headers)),
+      heartbeats_(options_.stream && options_.heartbeat_us > 0 ? heartbeats : nullptr), quiet_since_us_(wire::Loop::current()->now_us())
 {
+    if (heartbeats_) heartbeats_->add(*this);
+}
+
+ClientStream::~ClientStream()
+{
+    if (heartbeats_) heartbeats_->remove(*this);
 }
 
 void ClientStream::begin(bool native, bool)
@@ -180,9 +187,9 @@ wire::Task<bool> ClientStream::respond_whole()
         body = joined;
     }
     HeaderList list;
-    fill_headers_(list);
+    fill_headers_(list, false);
     list.emplace_back("content-type", "application/json");
-    committed_ = true;
+    committed_ = started_ = true;
     status_ = 200;
     const auto headers = views(list);
     const bool sent = co_await exchange_.respond(200, headers, body);
@@ -191,8 +198,58 @@ wire::Task<bool> ClientStream::respond_whole()
     co_return sent;
 }
 
+void ClientStream::start_stream(bool early)
+{
+    HeaderList list;
+    fill_headers_(list, early);
+    list.emplace_back("content-type", std::string(dialect_.stream_content_type()));
+    list.emplace_back("cache-control", "no-cache");
+    list.emplace_back("x-accel-buffering", "no");
+    exchange_.start(200, views(list));
+    started_ = true;
+    status_ = 200;
+}
+
+/// One write at a time: what comes while a comment is on its way waits for it.
+wire::Task<bool> ClientStream::send(std::span<const std::string_view> pieces)
+{
+    sending_ = true;
+    const bool sent = co_await exchange_.write(pieces);
+    sending_ = false;
+    quiet_since_us_ = wire::Loop::current()->now_us();
+    gone_ = gone_ || (!sent && !detached_);
+    co_return sent || detached_;
+}
+
+void ClientStream::beat_if_silent(std::int64_t now_us)
+{
+    if (now_us - quiet_since_us_ < options_.heartbeat_us || sending_ || beating_ || gone_ || detached_ || done_) return;
+    beating_ = true;
+    wire::Loop::current()->spawn(beat());
+}
+
+wire::Task<void> ClientStream::beat()
+{
+    if (!started_) start_stream(true);
+    const std::string_view comment = dialect_.heartbeat();
+    const std::span<const std::string_view> one(&comment, 1);
+    co_await send(one);
+    beating_ = false;
+    if (beaten_) beaten_->set();
+}
+
+wire::Task<void> ClientStream::settle()
+{
+    while (beating_) {
+        if (!beaten_) beaten_.emplace();
+        co_await beaten_->wait();
+    }
+}
+
 wire::Task<bool> ClientStream::flush()
 {
+    if (beating_) co_await settle();
+    if (detached_) pending_.clear(), stored_.clear(), held_.clear();
     if (gone_) co_return false;
     if (content_ && first_content_us_ < 0) first_content_us_ = wire::Loop::current()->now_us();
     if (pending_.empty() || (failed_ && !committed_)) co_return true;
@@ -209,26 +266,19 @@ wire::Task<bool> ClientStream::flush()
         pending_.clear(), stored_.clear();
         co_return true;
     }
-    if (!committed_) {
-        HeaderList list;
-        fill_headers_(list);
-        list.emplace_back("content-type", std::string(dialect_.stream_content_type()));
-        list.emplace_back("cache-control", "no-cache");
-        list.emplace_back("x-accel-buffering", "no");
-        exchange_.start(200, views(list));
-        committed_ = true;
-        status_ = 200;
-    }
+    if (!started_) start_stream(false);
+    committed_ = true;
     if (!held_.empty()) pieces.insert(pieces.begin(), held_);
     const std::span<const std::string_view> all(pieces);
-    const bool sent = co_await exchange_.write(all);
+    const bool sent = co_await send(all);
     pending_.clear(), stored_.clear(), held_.clear();
-    gone_ = !sent;
     co_return sent;
 }
 
 wire::Task<void> ClientStream::finish()
 {
+    done_ = true;
+    if (detached_) co_return;
     if (!relay_ && writer_) {
         scratch_.clear();
         if (usage_.said()) writer_->usage(counts_of(usage_));
@@ -246,7 +296,9 @@ wire::Task<void> ClientStream::finish()
 
 wire::Task<void> ClientStream::fail(const core::Fault& fault, const std::vector<dialect::AttemptNote>& attempts)
 {
-    if (committed_) {
+    done_ = true;
+    co_await settle();
+    if (started_) {
         if (!options_.stream || gone_) {
             exchange_.abort();
             co_return;
@@ -260,7 +312,7 @@ wire::Task<void> ClientStream::fail(const core::Fault& fault, const std::vector<
     }
     const auto error = dialect_.error(fault, attempts);
     HeaderList list;
-    fill_headers_(list);
+    fill_headers_(list, false);
     list.emplace_back("content-type", error.content_type);
     if (fault.retry_after_us >= 0 || error.status == 429 || error.status == 503) {
         const auto us = fault.retry_after_us >= 0 ? fault.retry_after_us : 1'000'000;

@@ -4,10 +4,13 @@
 #include "dialect/dialect.h"
 #include "dialect/openai_chunk.h"
 #include "dispatch/dispatcher.h"
+#include "front/heartbeats.h"
 #include "wire/server.h"
 
 #include <functional>
 #include <memory>
+#include <optional>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -17,16 +20,19 @@ namespace front {
 /// Names are literals: they must outlive the list.
 using HeaderList = std::vector<std::pair<std::string_view, std::string>>;
 
-class ClientStream : public dispatch::Answer {
+class ClientStream : public dispatch::Answer, public Heartbeats::Stream {
 public:
     struct Options {
         bool stream = false, usage_wanted = false, done_after_error = false;
+        std::int64_t heartbeat_us = 0;      ///< silence after which a comment is sent; 0: never
         std::string id;                     ///< of answers that the host writes itself
         std::int64_t created = 0;
         std::string model;                  ///< as asked for; the answer's own takes its place
     };
-    /// `headers` fills in the response headers when the first byte is about to be sent.
-    ClientStream(wire::Exchange& exchange, const dialect::Dialect& dialect, Options options, std::function<void(HeaderList&)> headers);
+    /// Fills in the response headers when the first byte is about to be sent. `early`: it is not known yet who will answer.
+    using FillHeaders = std::function<void(HeaderList&, bool early)>;
+    ClientStream(wire::Exchange& exchange, const dialect::Dialect& dialect, Options options, FillHeaders headers, Heartbeats* heartbeats = nullptr);
+    ~ClientStream() override;
 
     bool event(const dispatch::Event& event) override;
     void begin(bool native, bool whole) override;
@@ -37,19 +43,28 @@ public:
     bool complete() const override { return finished_; }
     void tail(std::string_view bytes) override;
     bool committed() const override { return committed_; }
-    void chosen(std::size_t candidate, std::size_t attempts) override { candidate_ = candidate, attempts_ = attempts; }
+    void chosen(std::size_t candidate, std::size_t attempts) override { candidate_ = candidate, attempts_ = attempts + 1; }
+    std::int64_t output_tokens() const override { return usage_.output; }
+    /// Sends a comment if nothing was sent for so long that somebody on the way might take the connection for dead. Commits to nothing
+    /// but the status.
+    void beat_if_silent(std::int64_t now_us) override;
+    /// The client is gone, but the answer is read to its end: nothing is sent any more.
+    void detach() noexcept { detached_ = true; }
 
     /// The answer is complete: sends what is left.
     wire::Task<void> finish();
     /// It failed: the error in the client's dialect, as a response or, after content, as the stream's last event.
     wire::Task<void> fail(const core::Fault& fault, const std::vector<dialect::AttemptNote>& attempts);
+    /// Must have returned before the exchange goes: waits for a comment that is being sent.
+    wire::Task<void> settle();
 
     [[nodiscard]] const dispatch::Usage& usage() const noexcept { return usage_; }
     [[nodiscard]] const std::string& answer_model() const noexcept { return answer_model_; }
     [[nodiscard]] const std::string& finish_reason() const noexcept { return finish_reason_; }
     [[nodiscard]] std::size_t candidate() const noexcept { return candidate_; }
-    [[nodiscard]] std::size_t attempts() const noexcept { return attempts_; }
+    [[nodiscard]] std::size_t attempts() const noexcept { return attempts_; } ///< begun so far
     [[nodiscard]] int status() const noexcept { return status_; }
+    [[nodiscard]] bool detached() const noexcept { return detached_; }
     [[nodiscard]] std::int64_t first_content_us() const noexcept { return first_content_us_; } ///< loop clock, -1: never
 
 private:
@@ -60,11 +75,17 @@ private:
     wire::Task<bool> respond_whole();
     std::vector<std::string_view> gather(); ///< what is pending, in order
     void fail_with(core::Fault fault);
+    void start_stream(bool early);
+    wire::Task<void> beat();
+    wire::Task<bool> send(std::span<const std::string_view> pieces);
 
     wire::Exchange& exchange_;
     const dialect::Dialect& dialect_;
     const Options options_;
-    const std::function<void(HeaderList&)> fill_headers_;
+    const FillHeaders fill_headers_;
+    Heartbeats* const heartbeats_;          ///< nullptr: none are sent
+    std::int64_t quiet_since_us_ = 0;
+    std::optional<wire::Signal> beaten_;
 
     const wire::Cutter* cutter_ = nullptr;
     struct Pending {
@@ -82,6 +103,7 @@ private:
     std::int64_t first_content_us_ = -1;
     int status_ = 0;
     bool relay_ = false, content_ = false, finished_ = false, failed_ = false, committed_ = false, gone_ = false;
+    bool started_ = false, sending_ = false, beating_ = false, detached_ = false, done_ = false; ///< started_: status and headers are out
 };
 
 } // namespace front

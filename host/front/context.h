@@ -2,6 +2,7 @@
 #pragma once
 
 #include "core/clock.h"
+#include "front/heartbeats.h"
 #include "front/runtime.h"
 #include "ledger/metrics.h"
 #include "ledger/request_log.h"
@@ -34,6 +35,7 @@ struct LoopContext {
     std::shared_ptr<const Runtime> runtime;
     std::unique_ptr<wire::ClientPool> pool;
     wire::Origin control_origin;
+    Heartbeats heartbeats;
 
     /// Counters by label values, so that the registry's lock is taken once per series.
     ledger::Counter& requests(std::string_view route, int status, bool stream);

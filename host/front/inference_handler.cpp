@@ -36,8 +36,9 @@ std::vector<dispatch::Candidate> candidates_of(const routing::Decision& decision
     for (const auto& choice : decision.order) {
         const auto& target = *choice.target;
         const auto& endpoint = runtime.endpoints[target.endpoint];
-        out.push_back({&endpoint, target.health.get(), choice.id, choice.model, endpoint.provider->match(dispatch::Op::Chat, dispatch::Dialect::OpenAi),
-                       target.open ? context.drop_params(choice.model) : target.drop_params});
+        out.push_back({&endpoint, target.health.get(), &target.lanes, choice.id, choice.model,
+                       endpoint.provider->match(dispatch::Op::Chat, dispatch::Dialect::OpenAi),
+                       target.open ? context.drop_params(choice.model) : target.drop_params, target.facts.context_tokens, target.open});
     }
     return out;
 }
@@ -56,7 +57,8 @@ public:
 private:
     core::Result<dialect::ChatRequest> read(std::string_view body) const;
     dispatch::Job job() const;
-    void add_headers(HeaderList& out) const;
+    void add_headers(HeaderList& out, bool early) const;
+    void client_left(wire::Gone gone);
     wire::Task<void> answer();
     wire::Task<void> refuse(const Fault& fault);
     void account(std::string_view label);
@@ -103,18 +105,19 @@ dispatch::Job ChatAnswer::job() const
     job.trace_id = id_, job.seed = core::random_bits(), job.deadline_us = deadline_us_;
     job.max_attempts = rules.max_attempts;
     job.same_target_retries = rules.same_target_retries >= 0 ? rules.same_target_retries : decision_->route.empty() ? 2 : 0;
+    job.longest_wait_us = rules.longest_wait_ms * 1000;
     job.guess = &dialect::fault_of_error_body;
     return job;
 }
 
-void ChatAnswer::add_headers(HeaderList& out) const
+void ChatAnswer::add_headers(HeaderList& out, bool early) const
 {
     AnswerFacts facts;
     facts.config = runtime_.config.get(), facts.request_id = &id_, facts.requested_model = &model_;
     if (decision_) facts.decision = &*decision_;
     std::int64_t cost = -1;
     if (stream_) {
-        facts.candidate = stream_->candidate(), facts.attempts = stream_->attempts() + 1;
+        facts.candidate = stream_->candidate(), facts.attempts = stream_->attempts(), facts.early = early;
         if (!request_.stream) {
             facts.usage = &stream_->usage(), facts.latency_us = since_begin();
             if (decision_) cost = cost_of(decision_->order[facts.candidate].target->facts, stream_->usage());
@@ -125,14 +128,14 @@ void ChatAnswer::add_headers(HeaderList& out) const
     if (request_.models_cut) facts.warning = "models: only the first five are tried";
     facts.overhead_us = body_read_us_ ? context_.services->clock->steady_us() - body_read_us_ - dispatcher_.upstream_us() : -1;
     add_answer_headers(facts, out);
-    if (request_.explain && decision_ && facts.candidate < decision_->order.size())
+    if (request_.explain && !early && decision_ && facts.candidate < decision_->order.size())
         out.emplace_back("x-portolan-reason", header_text(decision_->order[facts.candidate].reason));
 }
 
 wire::Task<void> ChatAnswer::refuse(const Fault& fault)
 {
     outcome_.fault = fault;
-    stream_.emplace(exchange_, dialect_, ClientStream::Options{}, [this](HeaderList& out) { add_headers(out); });
+    stream_.emplace(exchange_, dialect_, ClientStream::Options{}, [this](HeaderList& out, bool early) { add_headers(out, early); });
     const std::vector<dialect::AttemptNote> none;
     co_await stream_->fail(fault, none);
 }
@@ -143,14 +146,13 @@ wire::Task<void> ChatAnswer::answer()
     options.stream = request_.stream, options.usage_wanted = request_.usage_wanted;
     options.done_after_error = runtime_.config->compat.done_after_error;
     options.id = "chatcmpl-" + id_, options.model = model_, options.created = context_.services->clock->unix_us() / 1'000'000;
-    stream_.emplace(exchange_, dialect_, std::move(options), [this](HeaderList& out) { add_headers(out); });
+    options.heartbeat_us = runtime_.config->server.heartbeat_after_ms * 1000;
+    stream_.emplace(exchange_, dialect_, std::move(options), [this](HeaderList& out, bool early) { add_headers(out, early); }, &context_.heartbeats);
 
-    const bool half_close_cancels = request_.stream || runtime_.config->server.half_close_cancels;
-    const ClientWatch watch(exchange_, [this, half_close_cancels](wire::Gone gone) {
-        if (gone == wire::Gone::Reset || half_close_cancels) dispatcher_.abort();
-    });
+    const ClientWatch watch(exchange_, [this](wire::Gone gone) { client_left(gone); });
     const auto job = this->job();
     outcome_ = co_await dispatcher_.run(job, *stream_);
+    if (stream_->detached()) outcome_.fault = {.kind = FaultKind::Cancelled, .message = "The client closed the request."};
     if (outcome_.fault.kind == FaultKind::None) {
         co_await stream_->finish();
     } else if (outcome_.fault.kind == FaultKind::Cancelled) {
@@ -160,6 +162,13 @@ wire::Task<void> ChatAnswer::answer()
         for (const auto& a : outcome_.attempts) notes.push_back({a.target, core::rule_of(a.fault).name, a.status, a.took_us / 1000});
         co_await stream_->fail(outcome_.fault, notes);
     }
+    co_await stream_->settle();
+}
+
+void ChatAnswer::client_left(wire::Gone gone)
+{
+    if (gone != wire::Gone::Reset && !request_.stream && !runtime_.config->server.half_close_cancels) return;
+    if (dispatcher_.client_left()) stream_->detach();
 }
 
 wire::Task<void> ChatAnswer::run(std::string_view provider, std::string_view label)
@@ -182,7 +191,7 @@ wire::Task<void> ChatAnswer::run(std::string_view provider, std::string_view lab
     request_ = std::move(read).value();
     model_ = request_.model;
     const auto now = wire::Loop::current()->now_us();
-    deadline_us_ = deadline_of(exchange_.head(), runtime_.config->server, now);
+    deadline_us_ = std::min(deadline_of(exchange_.head(), runtime_.config->server, now), now + runtime_.config->routing.total_deadline_ms * 1000);
     ask_.emplace(request_, dialect_, provider.empty() ? model_ : std::string(provider) + '/' + model_, caller_.name,
                  deadline_us_ - now + context_.services->clock->unix_us());
     auto decided = routing::decide(runtime_.table, runtime_.config->routing, ask_->ask(),

@@ -9,6 +9,7 @@ namespace {
 using enum FamilyType;
 
 constexpr std::array rows{
+    FamilyRow{"portolan_breakers_open", Gauge, "", "Breakers, each of a target and an account, that are open or half open."},
     FamilyRow{"portolan_build_info", Gauge, "version", "Always 1; the version is the label."},
     FamilyRow{"portolan_client_disconnects_total", Counter, "phase",
               "Clients that went away before the end of their answer: before_content, in_content."},

@@ -29,7 +29,6 @@ void Health::began(std::int64_t now_us) noexcept
 void Health::succeeded(std::int64_t ttft, std::int64_t per_token) noexcept
 {
     successes.fetch_add(1, std::memory_order_relaxed);
-    consecutive_failures.store(0, std::memory_order_relaxed);
     const auto errors = error_ppm.load(std::memory_order_relaxed);
     if (errors) error_ppm.store(errors - errors / 8 - (errors < 8), std::memory_order_relaxed);
     blend(ttft_us, ttft);
@@ -44,15 +43,8 @@ void Health::succeeded(std::int64_t ttft, std::int64_t per_token) noexcept
 void Health::failed() noexcept
 {
     failures.fetch_add(1, std::memory_order_relaxed);
-    consecutive_failures.fetch_add(1, std::memory_order_relaxed);
     const auto errors = error_ppm.load(std::memory_order_relaxed);
     error_ppm.store(errors + (1'000'000 - errors) / 8, std::memory_order_relaxed);
-}
-
-void Health::cool_until(std::int64_t steady_us) noexcept
-{
-    auto old = cooling_until_us.load(std::memory_order_relaxed);
-    while (old < steady_us && !cooling_until_us.compare_exchange_weak(old, steady_us, std::memory_order_relaxed)) {}
 }
 
 std::uint32_t Health::recent_count(std::int64_t now_us) const noexcept
@@ -60,12 +52,36 @@ std::uint32_t Health::recent_count(std::int64_t now_us) const noexcept
     return now_us / minute_us - recent_minute.load(std::memory_order_relaxed) > 1 ? 0 : recent.load(std::memory_order_relaxed);
 }
 
-std::shared_ptr<Health> HealthBook::of(const std::string& id)
+void Lane::reset() noexcept
 {
+    breaker.reset(), rest.clear(), account->rest.clear();
+    limited_in_a_row.store(0, std::memory_order_relaxed), headroom_until_us.store(0, std::memory_order_relaxed);
+}
+
+namespace {
+
+template <class T, class Key>
+std::shared_ptr<T> find_or_make(std::mutex& mutex, std::map<Key, std::shared_ptr<T>>& all, const Key& key)
+{
+    const std::lock_guard lock(mutex);
+    auto& slot = all[key];
+    if (!slot) slot = std::make_shared<T>();
+    return slot;
+}
+
+} // namespace
+
+std::shared_ptr<Health> HealthBook::target(const std::string& id) { return find_or_make(mutex_, targets_, id); }
+std::shared_ptr<AccountHealth> HealthBook::account(const std::string& id) { return find_or_make(mutex_, accounts_, id); }
+std::shared_ptr<RetryBudget> HealthBook::budget(const std::string& provider) { return find_or_make(mutex_, budgets_, provider); }
+
+std::shared_ptr<Lane> HealthBook::lane(const std::string& target, const std::string& account_id)
+{
+    auto account_health = account(account_id);
     const std::lock_guard lock(mutex_);
-    auto& health = all_[id];
-    if (!health) health = std::make_shared<Health>();
-    return health;
+    auto& slot = lanes_[{target, account_id}];
+    if (!slot) slot = std::make_shared<Lane>(std::move(account_health));
+    return slot;
 }
 
 } // namespace ledger

@@ -32,6 +32,15 @@ struct Target {
     std::vector<config::DropParam> drop_params;  ///< request parameters that this model refuses
     std::array<Serves, 6> serves{};
     std::shared_ptr<ledger::Health> health;
+    ledger::Lanes lanes;                   ///< by the provider's accounts
+
+    /// None of its accounts may be asked now.
+    [[nodiscard]] bool cooling(std::int64_t steady_us) const noexcept
+    {
+        for (const auto& lane : lanes)
+            if (lane->usable(steady_us)) return false;
+        return !lanes.empty();
+    }
 };
 
 /// A name that clients use as `model`, with its policy and pool.

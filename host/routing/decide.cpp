@@ -116,7 +116,10 @@ CandidateView view_of(const Entry& entry, const Ask& ask, std::string_view open_
     v.id = t.id, v.endpoint = t.provider, v.model = t.open ? open_model : std::string_view(t.model);
     v.labels = t.labels, v.features = t.facts.features;
     v.local = t.local, v.native = t.serves[static_cast<std::size_t>(ask.dialect)] == Serves::Native;
-    v.cooling = h.cooling(moment.steady_us);
+    v.cooling = t.cooling(moment.steady_us);
+    v.headroom = t.lanes.empty() ? 1 : 0;
+    for (const auto& lane : t.lanes)
+        if (lane->usable(moment.steady_us)) v.headroom = std::max(v.headroom, lane->headroom(moment.steady_us));
     v.price_input = t.facts.price_input, v.price_output = t.facts.price_output;
     v.price_cache_read = t.facts.price_cache_read, v.price_cache_write = t.facts.price_cache_write;
     v.est_cost_nusd = ledger::expected_cost_nusd(t.facts, ask.request.est_input_tokens, ask.request.est_output_tokens);

@@ -3,6 +3,7 @@
 #include "core/json_edit.h"
 #include "upstream/buffered_events.h"
 #include "upstream/credentials.h"
+#include "upstream/headroom.h"
 #include "upstream/retry_after.h"
 
 #include <algorithm>
@@ -90,6 +91,7 @@ wire::Task<AttemptResult> Attempt::run(const AttemptRequest& request, AnswerSink
         result.fault = co_await call_out(request, sink, result);
     sink.reading(nullptr);
     call_.reset();
+    answering_ = false;
     if (aborted_) result.fault = cancelled();
     co_return result;
 }
@@ -199,9 +201,12 @@ wire::Task<Fault> Attempt::one_round(const AttemptRequest& request, dispatch::Pr
     auto head = co_await send(out);
     if (!head) co_return std::move(head).fault();
     result.status = (*head)->status;
+    answering_ = true;
     if (result.sent_us < 0) result.sent_us = now() - began_us_;
     std::vector<dispatch::Pair> pairs;
     for (const auto& h : (*head)->headers) pairs.emplace_back(h.name, h.value);
+    const auto headroom = headroom_of(pairs, clock_.unix_us());
+    result.headroom = headroom.share, result.headroom_for_us = headroom.for_us;
     const dispatch::Reply reply{result.status, pairs, {}};
     if (result.status < 200 || result.status >= 300) co_return co_await read_error(request, exchange, reply);
     const auto framing = plan.framing ? plan.framing : static_cast<std::int32_t>(wire::framing_of((*head)->headers.get("content-type")));

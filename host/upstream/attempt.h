@@ -28,6 +28,8 @@ struct AttemptResult {
     int status = 0;                         ///< the upstream's, 0: none
     std::int64_t ttft_us = -1;              ///< from the start of the attempt to the first content
     std::int64_t sent_us = -1;              ///< from the start to the upstream's first byte
+    double headroom = -1;                   ///< share of its rate limit that the upstream says is left; -1: it said nothing
+    std::int64_t headroom_for_us = 0;
 };
 
 /// On one loop. abort() may be called from another coroutine while run() is suspended.
@@ -41,6 +43,8 @@ public:
     /// token in time, Truncated for an answer without an end, Cancelled after abort() or when the sink says that the client is gone.
     wire::Task<AttemptResult> run(const AttemptRequest& request, AnswerSink& sink);
     void abort() noexcept;
+    /// The upstream's reply has begun and has not ended.
+    [[nodiscard]] bool answering() const noexcept { return answering_; }
     /// Time spent waiting for upstreams (and naps between rounds), of all runs so far: the rest is our own.
     [[nodiscard]] std::int64_t waited_us() const noexcept { return waited_us_ + (waiting_since_us_ ? clock_.steady_us() - waiting_since_us_ : 0); }
 
@@ -78,7 +82,7 @@ private:
     const core::Clock& clock_;
     std::unique_ptr<wire::ClientCall> call_;
     std::int64_t began_us_ = 0, waited_us_ = 0, waiting_since_us_ = 0;
-    bool aborted_ = false;
+    bool aborted_ = false, answering_ = false;
 };
 
 } // namespace upstream

@@ -6,6 +6,7 @@
 #include "ledger/health.h"
 #include "wire/client.h"
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
@@ -15,8 +16,10 @@ namespace upstream {
 
 struct Account {
     std::string name, key;
-    std::shared_ptr<ledger::Health> health;
 };
+
+/// The order in which accounts are asked, as positions; those that it leaves out are asked last. [shared]
+using AccountOrder = std::function<void(const ledger::Lanes&, std::int64_t steady_us, std::uint64_t seed, std::vector<std::size_t>& out)>;
 
 /// Where requests go: an origin and what comes before every path.
 struct Place {
@@ -36,7 +39,9 @@ struct Endpoint {
     std::string ca_file, proxy;             ///< proxy: overrides `proxies`, "none" switches it off
     bool tls_insecure = false, drain_on_disconnect = false;
     config::Timeouts timeouts;
-    config::CircuitBreaker breaker;
+    ledger::BreakerRules breaker;
+    std::shared_ptr<ledger::RetryBudget> retries; ///< null: no limit
+    AccountOrder order_accounts;            ///< null, or for one account: as written
 
     /// The place of a base URL that a plugin named in its manifest. Fails with BadRequest for a URL that is none.
     [[nodiscard]] core::Result<Place> place_of(const std::string& base) const;

@@ -50,6 +50,9 @@ control::Services services()
     s.plugins_json = [] { return std::string(R"({"plugins":[]})"); };
     s.config_json = [] { return std::string(R"({"values":{}})"); };
     s.models_json = [] { return std::string(R"({"models":[]})"); };
+    s.breakers_json = [] { return std::string(R"({"breakers":[]})"); };
+    s.resilience_json = [] { return std::string(R"({"providers":[]})"); };
+    s.reset_breakers = [](std::string_view pattern) { return pattern == "*" ? std::size_t{7} : pattern.size(); };
     s.explain = [](std::string_view body, const control::Caller& caller) {
         return control::Reply{200, Json{{"size", body.size()}, {"caller", caller.name}}.dump()};
     };
@@ -451,4 +454,15 @@ TEST_CASE("stop cuts idle connections and says so when it had to cut an answer")
     CHECK_FALSE(stopped.get());
     release.join();
     CHECK_FALSE(client.receive());
+}
+
+TEST_CASE("breakers are reset for all targets or for those that are named")
+{
+    const Folder folder;
+    control::Server server(folder.socket(), services());
+    const auto reset = [&](std::string_view body) { return ask(folder.socket(), "POST", "/api/resilience/reset", admin, body, body.empty() ? "" : json_type); };
+    CHECK(Json::parse(reset("").body).at("reset") == 7);
+    CHECK(Json::parse(reset("{}").body).at("reset") == 7);
+    CHECK(Json::parse(reset(R"({"target":"groq/*"})").body).at("reset") == 6);
+    for (const auto* wrong : {"[]", R"({"target":7})", "{"}) CHECK(reset(wrong).status == 400);
 }

@@ -23,7 +23,7 @@ class BrokenUpstreams(unittest.TestCase):
         providers.append(provider(f"http://127.0.0.1:{cls.dead}/v1", name="refused", timeouts=short, models=["refused", "x"]))
         providers.append(provider(cls.upstream.base, name="good", timeouts=short, models=["x"]))
         routes = [{"name": "after-refusal", "policy": "priority", "targets": ["refused/x", "good/x"]}]
-        cls.host = Portolan(settings(*providers, routes=routes, routing={"retry": {"max_attempts": 3}}))
+        cls.host = Portolan(settings(*providers, routes=routes, routing={"retry": {"max_attempts": 3, "longest_wait_ms": 2000}}))
 
     @classmethod
     def tearDownClass(cls):
@@ -176,6 +176,32 @@ class ClientsThatLeave(unittest.TestCase):
 
     def test_with_a_reset(self):
         self.left_at_phase("mid stream", reset=True)
+
+
+    def test_a_provider_that_drains_is_read_to_its_end_for_its_usage(self):
+        go_on = threading.Event()
+        closed = []
+
+        def behave(call):
+            call.start()
+            call.event(delta("some"))
+            go_on.wait(10)
+            time.sleep(0.2)  # the client is gone by now
+            call.event(delta(finish="stop"))
+            call.event({**delta(), "choices": [], "usage": {"prompt_tokens": 5, "completion_tokens": 7, "total_tokens": 12}})
+            call.event(b"[DONE]")
+            closed.append(call.wait_gone(0.3))
+            call.end()
+
+        with Upstream(behave) as upstream, Portolan(settings(provider(upstream.base, on_disconnect="drain"))) as host:
+            stream = host.stream(ask_for("up/m", stream=True))
+            stream.read_until(b"some")
+            stream.close(reset=True)
+            go_on.set()
+            rows = wait_until(lambda: host.get("/api/logs").json["data"], 6, "the end of the request")
+            self.assertEqual(closed, [None])
+            self.assertEqual(rows[0]["status"], 499)
+            self.assertEqual(rows[0]["tokens_out"], 7)
 
 
 class ClientsThatDawdle(unittest.TestCase):

@@ -21,16 +21,24 @@ namespace front_test {
 using dispatch::Event;
 using dispatch::EventKind;
 
-/// What a provider says, step by step; a step returns false when it was the last.
-using Steps = std::vector<std::function<void(dispatch::EventSink&)>>;
+/// One thing that a provider says, and how long it is silent afterwards.
+struct Say {
+    template <class Tell>
+    Say(Tell tell) : tell(std::move(tell)) {}
+    std::function<void(dispatch::EventSink&)> tell;
+    std::int64_t then_wait_us = 0;
+};
+using Steps = std::vector<Say>;
 
 class Run : public dispatch::GeneratorRun {
 public:
     explicit Run(Steps steps) : steps_(std::move(steps)) {}
     core::Result<Step> step(const dispatch::CallFacts&, dispatch::EventSink& sink) override
     {
-        if (at_ < steps_.size()) steps_[at_++](sink);
-        return Step{at_ < steps_.size(), 0};
+        if (at_ == steps_.size()) return Step{};
+        steps_[at_].tell(sink);
+        const auto pause = steps_[at_++].then_wait_us;
+        return Step{at_ < steps_.size(), pause};
     }
 
 private:
@@ -52,10 +60,11 @@ public:
     }
     core::Result<std::unique_ptr<dispatch::GeneratorRun>> open_run(const dispatch::CallFacts&, const dispatch::ProviderRequest& rq) const override
     {
-        ++calls;
+        const auto call = static_cast<std::size_t>(calls++);
         last_json = rq.json;
-        return std::unique_ptr<dispatch::GeneratorRun>(std::make_unique<Run>(steps_));
+        return std::unique_ptr<dispatch::GeneratorRun>(std::make_unique<Run>(call < by_call.size() ? by_call[call] : steps_));
     }
+    std::vector<Steps> by_call;             ///< instead of the usual steps, for the first calls; set before open()
     mutable std::atomic<int> calls{0};
     mutable std::string last_json;
 
@@ -67,14 +76,25 @@ inline std::function<void(dispatch::EventSink&)> say(std::string text)
 {
     return [text](dispatch::EventSink& s) { s.event({.kind = EventKind::Text, .data = text}); };
 }
+inline Say silent(std::int64_t us)
+{
+    Say s{[](dispatch::EventSink&) {}};
+    s.then_wait_us = us;
+    return s;
+}
+/// An OpenAI chunk as a provider sent it.
+inline std::function<void(dispatch::EventSink&)> chunk(std::string json)
+{
+    return [json](dispatch::EventSink& s) { s.event({.kind = EventKind::Chunk, .data = json}); };
+}
 inline std::function<void(dispatch::EventSink&)> stop()
 {
     return [](dispatch::EventSink& s) { s.event({.kind = EventKind::Finish, .name = "stop"}); };
 }
-inline std::function<void(dispatch::EventSink&)> fail(core::FaultKind kind, std::string message)
+inline std::function<void(dispatch::EventSink&)> fail(core::FaultKind kind, std::string message, std::int64_t retry_after_us = -1)
 {
     return [=](dispatch::EventSink& s) {
-        const core::Fault fault{.kind = kind, .message = message};
+        const core::Fault fault{.kind = kind, .message = message, .retry_after_us = retry_after_us};
         s.event({.kind = EventKind::Fault, .fault = &fault});
     };
 }
@@ -94,17 +114,19 @@ public:
     }
 
     /// A provider with one model of the same name.
-    std::shared_ptr<Scripted> provider(const std::string& name, Steps steps)
+    std::shared_ptr<Scripted> provider(const std::string& name, Steps steps, std::size_t accounts = 1)
     {
         auto p = std::make_shared<Scripted>(std::move(steps));
         upstream::Endpoint e;
         e.name = name, e.provider = p;
-        e.accounts.push_back({"default", "", std::make_shared<ledger::Health>()});
+        for (std::size_t i = 0; i < accounts; ++i) e.accounts.push_back({"key-" + std::to_string(i), ""});
+        e.retries = std::make_shared<ledger::RetryBudget>();
         auto t = std::make_unique<routing::Target>();
         t->endpoint = runtime_->endpoints.size();
         t->provider = name, t->model = t->upstream_model = "m-" + name, t->id = name + "/m-" + name;
         t->serves.fill(routing::Serves::Translated);
         t->health = std::make_shared<ledger::Health>();
+        for (std::size_t i = 0; i < accounts; ++i) t->lanes.push_back(std::make_shared<ledger::Lane>(std::make_shared<ledger::AccountHealth>()));
         runtime_->models.push_back({t->model, name});
         runtime_->table.provider_aliases[name] = {name};
         runtime_->table.targets.push_back(std::move(t));

@@ -168,7 +168,7 @@ TEST_CASE("the policy sees facts, health and a running number")
     auto& t = f.add("a", "m", 1'000'000);
     f.add("b", "n", 2);
     f.route("auto");
-    t.health->cool_until(2'000'000);
+    t.lanes[0]->rest.until(2'000'000, core::FaultKind::RateLimited);
     t.health->succeeded(1500, -1);
     f.ask.request.est_input_tokens = 1000, f.ask.request.est_output_tokens = 500;
     REQUIRE(f.decide("auto").ok());

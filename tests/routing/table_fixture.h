@@ -51,6 +51,7 @@ struct Fixture {
         t->priority = priority;
         t->serves.fill(routing::Serves::Native);
         t->health = std::make_shared<ledger::Health>();
+        t->lanes.push_back(std::make_shared<ledger::Lane>(std::make_shared<ledger::AccountHealth>()));
         table.targets.push_back(std::move(t));
         table.provider_aliases[provider] = {provider};
         return *table.targets.back();

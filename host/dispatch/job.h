@@ -1,0 +1,54 @@
+// What the dispatcher is asked to do, and what came of it.
+#pragma once
+
+#include "dispatch/request_body.h"
+#include "upstream/attempt.h"
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace dispatch {
+
+struct Candidate {
+    const upstream::Endpoint* endpoint = nullptr;
+    ledger::Health* health = nullptr;
+    const ledger::Lanes* lanes = nullptr;  ///< beside endpoint->accounts
+    std::string id, model;                 ///< model: the upstream's name for it
+    Match match;
+    std::vector<config::DropParam> drop_params;
+    std::int64_t context_tokens = -1;
+    bool any_model = false;                ///< its lanes stand for whatever model is asked for
+};
+
+/// Borrowed by run().
+struct Job {
+    std::vector<Candidate> order;
+    ProviderRequest request;               ///< json: the client's body; model, dialect, native are set per attempt
+    std::vector<std::string_view> present;
+    std::vector<std::string> extensions;
+    std::string effort;
+    std::string trace_id;
+    std::uint64_t seed = 0;
+    std::int64_t deadline_us = 0;          ///< loop clock
+    std::int64_t max_attempts = 3, same_target_retries = 0;
+    std::int64_t longest_wait_us = 20'000'000; ///< before another try at the same target; longer ones are left to the client
+    upstream::GuessFault guess = nullptr;
+};
+
+struct AttemptRecord {
+    std::string target, account;
+    core::FaultKind fault = core::FaultKind::None;
+    int status = 0;
+    std::int64_t took_us = 0, ttft_us = -1;
+};
+
+struct Outcome {
+    core::Fault fault;                     ///< kind None: answered
+    std::vector<AttemptRecord> attempts;
+    std::size_t served = 0;                ///< index of the last candidate that was tried
+    std::int64_t upstream_us = 0;          ///< spent waiting for upstreams
+};
+
+} // namespace dispatch
