@@ -219,6 +219,12 @@ class Bench:
                   f"({found['idle_5000']['done']} served), 1,000 streams {found['live_1000_mib']:.1f} MiB ({found['live_1000']['chunks']} chunks)", flush=True)
         self.stop(mock)
 
+    def decide(self):
+        """A decision over 20 candidates through the wall, for each shipped policy; decide_bench prints the table."""
+        done = subprocess.run(["taskset", "-c", PROXY_CORE, str(self.bin / "decide_bench"), str(self.bin.parent / "plugins")], capture_output=True, text=True,
+                              check=True, timeout=120)
+        self.results["decide"] = done.stdout.strip()
+
     def table(self):
         targets = {"1 KB request, 64 connections": 1.3, "400 KB body": 2.0, "SSE chunk": 1.2}
         lines = ["| figure | Portolan | nginx | ratio | aim |", "|---|---|---|---|---|"]
@@ -232,7 +238,8 @@ class Bench:
             for key, title, aim in (("idle_mib", "resident, idle", 20), ("idle_5000_mib", "resident, 5,000 idle clients", 64), ("live_1000_mib", "resident, 1,000 live streams", 64)):
                 a, b = row["portolan"][key], row["nginx"][key]
                 lines.append(f"| {title} | {a:.1f} MiB | {b:.1f} MiB | {a / b:.2f} | <= {aim} MiB |")
-        return "\n".join(lines) + "\n"
+        text = "\n".join(lines) + "\n"
+        return text + ("\n" + self.results["decide"] + "\n" if "decide" in self.results else "")
 
     def run(self):
         chosen = self.args.only
@@ -244,6 +251,7 @@ class Bench:
             "chunk": lambda: self.compare("SSE chunk", lambda r: r["chunks"], lambda p, m: self.load("stream", p, 100, self.args.seconds, m), (400, 10000)),
             "first": self.first_token,
             "memory": self.memory,
+            "decide": self.decide,
         }
         try:
             for name, scenario in scenarios.items():
@@ -264,7 +272,7 @@ def main():
     parser.add_argument("--preset", default="release", help="folder under build/")
     parser.add_argument("--seconds", type=int, default=8, help="per measurement")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("only", nargs="*", help="small large chunk first memory; none: all")
+    parser.add_argument("only", nargs="*", help="small large chunk first memory decide; none: all")
     Bench(parser.parse_args()).run()
 
 

@@ -37,6 +37,7 @@ int main(int argc, char** argv)
     std::string store = (std::filesystem::temp_directory_path() / "portolan-bench-XXXXXX").string();
     if (!::mkdtemp(store.data())) return 1;
     config::Plugins settings;
+    settings.decide_us = 1'000'000; // a busy machine must not cut the measurement short
     plugin::Registry registry(settings, store, folder);
     registry.load();
 
