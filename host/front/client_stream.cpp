@@ -24,13 +24,6 @@ void merge(dispatch::Usage& into, const dialect::Counts& from)
     into.estimated = from.estimated;
 }
 
-wire::Headers views(const HeaderList& list)
-{
-    wire::Headers out;
-    for (const auto& [name, value] : list) out.push_back({name, value});
-    return out;
-}
-
 } // namespace
 
 ClientStream::ClientStream(wire::Exchange& exchange, const dialect::Dialect& dialect, Options options, FillHeaders headers, Heartbeats* heartbeats)
@@ -188,11 +181,10 @@ wire::Task<bool> ClientStream::respond_whole()
     }
     HeaderList list;
     fill_headers_(list, false);
-    list.emplace_back("content-type", "application/json");
+    list.add("content-type", "application/json");
     committed_ = started_ = true;
     status_ = 200;
-    const auto headers = views(list);
-    const bool sent = co_await exchange_.respond(200, headers, body);
+    const bool sent = co_await exchange_.respond(200, list, body);
     pending_.clear(), stored_.clear(), held_.clear();
     gone_ = !sent;
     co_return sent;
@@ -202,10 +194,10 @@ void ClientStream::start_stream(bool early)
 {
     HeaderList list;
     fill_headers_(list, early);
-    list.emplace_back("content-type", std::string(dialect_.stream_content_type()));
-    list.emplace_back("cache-control", "no-cache");
-    list.emplace_back("x-accel-buffering", "no");
-    exchange_.start(200, views(list));
+    list.add("content-type", dialect_.stream_content_type());
+    list.add("cache-control", "no-cache");
+    list.add("x-accel-buffering", "no");
+    exchange_.start(200, list);
     started_ = true;
     status_ = 200;
 }
@@ -313,17 +305,16 @@ wire::Task<void> ClientStream::fail(const core::Fault& fault, const std::vector<
     const auto error = dialect_.error(fault, attempts);
     HeaderList list;
     fill_headers_(list, false);
-    list.emplace_back("content-type", error.content_type);
+    list.add("content-type", error.content_type);
     if (fault.retry_after_us >= 0 || error.status == 429 || error.status == 503) {
         const auto us = fault.retry_after_us >= 0 ? fault.retry_after_us : 1'000'000;
-        list.emplace_back("retry-after", std::to_string(std::max<std::int64_t>(1, (us + 999'999) / 1'000'000)));
-        list.emplace_back("retry-after-ms", std::to_string(us / 1000));
+        list.add("retry-after", std::to_string(std::max<std::int64_t>(1, (us + 999'999) / 1'000'000)));
+        list.add("retry-after-ms", us / 1000);
     }
     const bool hopeless = fault.kind == core::FaultKind::Quota || fault.kind == core::FaultKind::ContentPolicy;
-    if (attempts.size() > 1 || hopeless) list.emplace_back("x-should-retry", "false"); // we have retried where it could help
+    if (attempts.size() > 1 || hopeless) list.add("x-should-retry", "false"); // we have retried where it could help
     status_ = error.status;
-    const auto headers = views(list);
-    co_await exchange_.respond(error.status, headers, error.body);
+    co_await exchange_.respond(error.status, list, error.body);
 }
 
 } // namespace front

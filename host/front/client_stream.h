@@ -18,7 +18,7 @@
 namespace front {
 
 /// Names are literals: they must outlive the list.
-using HeaderList = std::vector<std::pair<std::string_view, std::string>>;
+using HeaderList = wire::HeaderLines;
 
 class ClientStream : public dispatch::Answer, public Heartbeats::Stream {
 public:

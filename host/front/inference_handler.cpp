@@ -129,7 +129,7 @@ void ChatAnswer::add_headers(HeaderList& out, bool early) const
     facts.overhead_us = body_read_us_ ? context_.services->clock->steady_us() - body_read_us_ - dispatcher_.upstream_us() : -1;
     add_answer_headers(facts, out);
     if (request_.explain && !early && decision_ && facts.candidate < decision_->order.size())
-        out.emplace_back("x-portolan-reason", header_text(decision_->order[facts.candidate].reason));
+        out.add("x-portolan-reason", header_text(decision_->order[facts.candidate].reason));
 }
 
 wire::Task<void> ChatAnswer::refuse(const Fault& fault)

@@ -20,7 +20,9 @@ struct Origin {
     std::string ca_file;
     bool insecure = false;
     std::string proxy;     ///< "" none, else http://[user:password@]host:port; https goes through CONNECT
-    std::string key() const; ///< equal for two origins that may share connections
+    /// Equal for two origins that may share connections.
+    std::string key() const;
+    void key(std::string& out) const; ///< the same, in a string that is there
 };
 /// An http(s) URL without query, fragment or user; `path_prefix` gets its path without a trailing slash. Fails with BadRequest.
 [[nodiscard]] core::Result<Origin> parse_origin(std::string_view url, std::string& path_prefix);

@@ -132,7 +132,7 @@ Task<core::Result<const ReplyHead*>> Call::send(const ClientRequest& request)
     }
     if (auto written = write_head(scratch_->request, request, body_bytes, absolute ? &proxy : nullptr); !written)
         co_return fail(std::move(written).fault());
-    scratch_->key = request.origin->key();
+    request.origin->key(scratch_->key);
 
     for (bool again = false;; again = true) {
         if (auto connected = co_await connect(request, !again); !connected)

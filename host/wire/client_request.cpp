@@ -10,12 +10,6 @@ namespace wire {
 
 namespace {
 
-bool is_value(std::string_view s) noexcept
-{
-    return std::all_of(s.begin(), s.end(),
-                       [](char c) { return (static_cast<unsigned char>(c) >= 0x20 && c != 0x7f) || c == '\t'; });
-}
-
 bool is_target(std::string_view s) noexcept
 {
     return s.starts_with('/') &&
@@ -98,7 +92,7 @@ core::Status write_head(std::string& out, const ClientRequest& request, std::siz
     const auto& origin = *request.origin;
     if (!is_token(request.method)) return unsafe("bad method");
     if (!is_target(request.target)) return unsafe("bad target");
-    if (!is_value(origin.authority)) return unsafe("bad host");
+    if (!is_field_value(origin.authority)) return unsafe("bad host");
     out.clear();
     out.append(request.method).append(" ");
     if (proxy) out.append(origin.scheme).append("://").append(origin.authority);
@@ -111,7 +105,7 @@ core::Status write_head(std::string& out, const ClientRequest& request, std::siz
     if (request.headers) {
         for (const auto& header : *request.headers) {
             if (!is_token(header.name)) return unsafe("bad header name");
-            if (!is_value(header.value)) return unsafe("control character in its header", header.name);
+            if (!is_field_value(header.value)) return unsafe("control character in its header", header.name);
             if (is_ours(header.name)) continue;
             out.append(header.name).append(": ").append(header.value).append("\r\n");
         }

@@ -27,7 +27,9 @@ public:
     const RequestHead& head() const noexcept override { return desk_->head; }
     Task<core::Result<std::string_view>> read_body(std::size_t limit) override;
     Task<bool> respond(int status, const Headers& headers, std::string_view body) override;
+    Task<bool> respond(int status, const HeaderLines& headers, std::string_view body) override;
     void start(int status, const Headers& headers) override;
+    void start(int status, const HeaderLines& headers) override;
     Task<bool> write(std::string_view piece) override;
     Task<bool> write(std::span<const std::string_view> pieces) override;
     Task<bool> finish() override;
@@ -66,7 +68,14 @@ private:
     void grow_body(std::size_t capacity);
 
     // the response (connection_write.cpp)
-    void begin_response(int status, const Headers& headers, BodyFraming framing, std::size_t length);
+    struct HeadOf { ///< what a handler gave for the head, one of two ways
+        int status;
+        const Headers& headers;
+        std::string_view lines;
+    };
+    void begin_response(const HeadOf& head, BodyFraming framing, std::size_t length);
+    Task<bool> respond_with(HeadOf head, std::string_view body);
+    void start_with(const HeadOf& head);
     Task<bool> send(std::span<const std::string_view> pieces);
     Task<bool> send_rest(std::span<const std::string_view> pieces, IoResult took);
     void write_failed(IoError error);

@@ -9,28 +9,39 @@ namespace wire {
 
 namespace {
 
+const Headers no_headers;
 constexpr std::size_t most_ahead = 64 * 1024, most_dropped = 256 * 1024;
 
 } // namespace
 
-void Connection::begin_response(int status, const Headers& headers, BodyFraming framing, std::size_t length)
+void Connection::begin_response(const HeadOf& head, BodyFraming framing, std::size_t length)
 {
     if (started_) throw std::logic_error("a response was begun twice");
     // What a client has to be told now: that this connection ends.
     const bool unread = !body_done_ && (expects_continue_ || body_left_ > most_dropped);
     keep_ = keep_ && !part_->draining && gone_ == Gone::No && framing != BodyFraming::UntilClose && !unread;
     desk_->out.clear();
-    append_response_head(desk_->out, {status, headers, framing, length, keep_, facts_.version_minor}, part_->date);
+    append_response_head(desk_->out, {head.status, head.headers, head.lines, framing, length, keep_, facts_.version_minor}, part_->date);
     started_ = true;
-    status_ = status;
+    status_ = head.status;
     framing_ = framing;
 }
 
 Task<bool> Connection::respond(int status, const Headers& headers, std::string_view body)
 {
+    return respond_with({status, headers, {}}, body);
+}
+
+Task<bool> Connection::respond(int status, const HeaderLines& headers, std::string_view body)
+{
+    return respond_with({status, no_headers, headers.text()}, body);
+}
+
+Task<bool> Connection::respond_with(HeadOf head, std::string_view body)
+{
     if (aborted_) co_return false;
-    const bool none = has_no_body(status);
-    begin_response(status, headers, none ? BodyFraming::None : BodyFraming::Length, body.size());
+    const bool none = has_no_body(head.status);
+    begin_response(head, none ? BodyFraming::None : BodyFraming::Length, body.size());
     const std::array<std::string_view, 2> pieces{
         desk_->out, none || desk_->head.method == Method::Head ? std::string_view() : body};
     const auto took = channel_->try_write(pieces);
@@ -42,12 +53,15 @@ Task<bool> Connection::respond(int status, const Headers& headers, std::string_v
     co_return finished_ = co_await send_rest(pieces, took);
 }
 
-void Connection::start(int status, const Headers& headers)
+void Connection::start(int status, const Headers& headers) { start_with({status, headers, {}}); }
+void Connection::start(int status, const HeaderLines& headers) { start_with({status, no_headers, headers.text()}); }
+
+void Connection::start_with(const HeadOf& head)
 {
     if (aborted_) return;
-    const bool none = has_no_body(status);
+    const bool none = has_no_body(head.status);
     bodiless_ = none || desk_->head.method == Method::Head;
-    begin_response(status, headers,
+    begin_response(head,
                    none                        ? BodyFraming::None
                    : facts_.version_minor == 1 ? BodyFraming::Chunked
                                                : BodyFraming::UntilClose,

@@ -1,7 +1,27 @@
 // Names of methods and reasons of statuses.
 #include "wire/http.h"
 
+#include <cstring>
+
 namespace wire {
+
+bool is_field_value(std::string_view s) noexcept
+{
+    constexpr std::uint64_t ones = 0x0101010101010101U, tops = ones << 7;
+    const auto fits = [](char c) { return (static_cast<unsigned char>(c) >= 0x20 && c != 0x7f) || c == '\t'; };
+    const char *at = s.data(), *const end = at + s.size();
+    for (; end - at >= 8; at += 8) { // eight at a time: any byte below 0x20, or equal to 0x7f?
+        std::uint64_t x;
+        std::memcpy(&x, at, 8);
+        const auto del = x ^ (ones * 0x7f);
+        if ((((x - ones * 0x20) & ~x) | ((del - ones) & ~del)) & tops)
+            for (int i = 0; i < 8; ++i)
+                if (!fits(at[i])) return false;
+    }
+    for (; at != end; ++at)
+        if (!fits(*at)) return false;
+    return true;
+}
 
 std::string_view name_of(Method method) noexcept
 {

@@ -32,6 +32,21 @@ struct Headers : std::vector<Header> {
     }
 };
 
+/// Header lines as they will be sent: what was added is checked and written once. For responses with many headers.
+class HeaderLines {
+public:
+    /// A name or value that would break the head is our own bug: std::logic_error in a debug build, left out otherwise.
+    void add(std::string_view name, std::string_view value);
+    void add(std::string_view name, std::int64_t value);
+    [[nodiscard]] std::string_view text() const noexcept { return text_; } ///< each line ends in CRLF
+
+private:
+    std::string text_;
+};
+
+/// No control characters but tab: RFC 9110 5.5, with bytes over 0x7f let through.
+[[nodiscard]] bool is_field_value(std::string_view s) noexcept;
+
 enum class Method : std::uint8_t { Get, Head, Post, Put, Patch, Delete, Options };
 [[nodiscard]] std::string_view name_of(Method method) noexcept;
 

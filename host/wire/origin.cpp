@@ -92,10 +92,16 @@ bool spared_by(std::string entry, const Origin& origin)
 
 std::string Origin::key() const
 {
-    std::string key;
-    key.reserve(scheme.size() + host.size() + ca_file.size() + proxy.size() + 12);
-    key.append(scheme).append(insecure ? "!" : ":").append(host).append(":").append(std::to_string(port));
-    return key.append("\n").append(ca_file).append("\n").append(proxy);
+    std::string out;
+    key(out);
+    return out;
+}
+
+void Origin::key(std::string& out) const
+{
+    out.clear();
+    out.append(scheme).append(insecure ? "!" : ":").append(host).append(":").append(std::to_string(port));
+    out.append("\n").append(ca_file).append("\n").append(proxy);
 }
 
 core::Result<Origin> parse_origin(std::string_view url, std::string& path_prefix)

@@ -3,6 +3,7 @@
 
 #include "wire/prescan.h"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <stdexcept>
@@ -12,11 +13,22 @@ namespace wire {
 
 namespace {
 
-bool is_safe(const Header& header) noexcept
+void append_line(std::string& out, std::string_view name, std::string_view value)
 {
-    for (const char c : header.value)
-        if (const auto byte = static_cast<unsigned char>(c); (byte < 0x20 && c != '\t') || byte == 0x7f) return false;
-    return is_token(header.name);
+    if (!is_token(name) || !is_field_value(value)) {
+#ifndef NDEBUG
+        throw std::logic_error("response header '" + std::string(name) + "' is not fit to be sent");
+#else
+        return;
+#endif
+    }
+    const auto at = out.size();
+    out.resize(at + name.size() + value.size() + 4);
+    char* to = out.data() + at;
+    to = std::copy(name.begin(), name.end(), to);
+    *to++ = ':', *to++ = ' ';
+    to = std::copy(value.begin(), value.end(), to);
+    *to++ = '\r', *to = '\n';
 }
 
 void append_number(std::string& out, std::size_t number)
@@ -47,6 +59,18 @@ std::string_view DateLine::now()
     return line_;
 }
 
+void HeaderLines::add(std::string_view name, std::string_view value)
+{
+    if (text_.empty()) text_.reserve(1024); // most answers have less
+    append_line(text_, name, value);
+}
+
+void HeaderLines::add(std::string_view name, std::int64_t value)
+{
+    std::array<char, 24> text;
+    add(name, std::string_view(text.data(), std::to_chars(text.data(), text.data() + text.size(), value).ptr));
+}
+
 void append_response_head(std::string& out, const ResponseHead& head, DateLine& date)
 {
     if (head.status == 200) {
@@ -59,19 +83,8 @@ void append_response_head(std::string& out, const ResponseHead& head, DateLine& 
         out += "\r\n";
     }
     out += date.now();
-    for (const auto& header : head.headers) {
-        if (!is_safe(header)) {
-#ifndef NDEBUG
-            throw std::logic_error("response header '" + std::string(header.name) + "' is not fit to be sent");
-#else
-            continue;
-#endif
-        }
-        out += header.name;
-        out += ": ";
-        out += header.value;
-        out += "\r\n";
-    }
+    for (const auto& header : head.headers) append_line(out, header.name, header.value);
+    out += head.lines;
     if (head.framing == BodyFraming::Length) {
         out += "content-length: ";
         append_number(out, head.length);

@@ -25,14 +25,14 @@ private:
 struct ResponseHead {
     int status = 200;
     const Headers& headers; ///< without the ones that are added here
+    std::string_view lines; ///< further ones, of HeaderLines
     BodyFraming framing = BodyFraming::None;
     std::size_t length = 0; ///< for Length
     bool keep_alive = true;
     int request_minor = 1;
 };
 
-/// Appends. A header whose name or value would break the head is our own bug: an exception in a debug build, left out
-/// otherwise.
+/// Appends. Headers that would break the head are treated as by HeaderLines::add.
 void append_response_head(std::string& out, const ResponseHead& head, DateLine& date);
 
 /// RFC 9110 6.4.1

@@ -52,9 +52,11 @@ public:
 
     /// A whole response. content-length, date and connection are added; HEAD sends no body.
     virtual Task<bool> respond(int status, const Headers& headers, std::string_view body) = 0;
+    virtual Task<bool> respond(int status, const HeaderLines& headers, std::string_view body) = 0;
     /// Begins a response of unknown length: chunked (HTTP/1.1) or until close (HTTP/1.0). Nothing is sent before the first write
     /// or flush, so that head and first piece leave in one segment.
     virtual void start(int status, const Headers& headers) = 0;
+    virtual void start(int status, const HeaderLines& headers) = 0;
     /// One chunk, one system call. Returns when the kernel took it (that is the back-pressure); false: the client is gone or stalled.
     /// Not reentrant. An empty piece only flushes the head.
     virtual Task<bool> write(std::string_view piece) = 0;
