@@ -35,6 +35,9 @@ public:
     virtual void tool_begin(std::uint32_t choice, std::uint32_t index, std::string_view id, std::string_view name, std::string& out) = 0;
     virtual void tool_args(std::uint32_t choice, std::uint32_t index, std::string_view piece, std::string& out) = 0;
     virtual void extra(std::string_view json_object, std::string& out) = 0; ///< members merged into the next chunk
+    /// Members of the choice's message that have no event of their own: "refusal", "annotations", "reasoning_details" in OpenRouter's form
+    /// ({"type":"reasoning.text","text","signature","format"}, {"type":"reasoning.encrypted","data","id","format"}). Not an object: ignored.
+    virtual void message(std::uint32_t choice, std::string_view json_object, std::string& out) = 0;
     virtual void finish(std::uint32_t choice, std::string_view reason, std::string& out) = 0;
     virtual void chunk(std::string_view openai_chunk, std::string& out) = 0; ///< an OpenAI chat chunk as a provider gave it
     virtual void result(std::string_view openai_result, std::string& out) = 0;

@@ -71,6 +71,7 @@ public:
     virtual void other(std::uint32_t choice, bool inside, std::string_view raw_key, std::string_view json,
                        std::string& out) = 0;
     virtual void member(std::string_view raw_key, std::string_view json) = 0;
+    void message(std::uint32_t choice, std::string_view json_object, std::string& out) final;
 };
 
 /// Tells `sink` what an OpenAI chunk (or, if `whole`, a completion) says. Nothing happens for what is no valid JSON

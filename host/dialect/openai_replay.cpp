@@ -171,6 +171,25 @@ private:
 
 } // namespace
 
+void OpenAiSink::message(std::uint32_t choice, std::string_view json_object, std::string& out)
+{
+    JsonScanner check(json_object, 256, true);
+    if (check.peek() != '{' || !check.skip() || !check.end()) return;
+    JsonScanner scan(json_object, 256, false);
+    scan.object([&](const JsonString& key) {
+        JsonString text;
+        if (key.raw == "refusal" && scan.peek() == '"') {
+            if (!scan.string(text)) return false;
+            refusal(choice, text.text(), out);
+            return true;
+        }
+        std::string_view value;
+        if (!scan.skip(value)) return false;
+        if (value != "null") other(choice, key.raw != "logprobs", key.raw, value, out); // they stand beside the message
+        return true;
+    });
+}
+
 void replay(std::string_view json, bool whole, OpenAiSink& sink, std::string& out)
 {
     ChunkFacts facts;

@@ -116,6 +116,7 @@ wire::Task<Fault> Dispatcher::try_once(const Job& job, const RetryPlan::Step& st
     upstream::AttemptRequest request{&endpoint, &endpoint.accounts[step.account], job.request, {}, job.deadline_us, job.guess};
     auto& rq = request.request;
     rq.model = candidate.model, rq.json = body.json, rq.dialect = candidate.match.dialect, rq.native = candidate.match.native;
+    rq.model_output_tokens = candidate.output_tokens;
     request.facts = {static_cast<std::uint32_t>(out.attempts.size()), 0, job.seed + out.attempts.size(), job.trace_id};
     const auto began = now();
     if (const auto total = endpoint.timeouts.total_ms * 1000; total > 0)

@@ -20,6 +20,7 @@ struct Candidate {
     std::vector<config::DropParam> drop_params;
     std::int64_t context_tokens = -1;
     bool any_model = false;                ///< its lanes stand for whatever model is asked for
+    std::int64_t output_tokens = -1;       ///< the most that the model can write, -1 unknown
 };
 
 /// Borrowed by run().

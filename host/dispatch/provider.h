@@ -33,6 +33,7 @@ struct ProviderRequest {
     std::int64_t deadline_us = 0;           ///< Unix time
     std::int64_t est_input_tokens = -1, est_output_tokens = -1, max_output_tokens = -1;
     std::uint32_t messages = 0, tools = 0, images = 0, reasoning = 0;
+    std::int64_t model_output_tokens = -1;  ///< the model's own limit, -1 unknown
 };
 
 /// The clock and number of one call into a plugin.
@@ -52,7 +53,7 @@ struct Usage { ///< tokens, -1 not said; input and output are totals, the others
 };
 
 enum class EventKind : std::int32_t { Start = 1, Text = 2, Reasoning = 3, ToolBegin = 4, ToolArgs = 5, Finish = 6, Usage = 7, Fault = 8,
-                                      Chunk = 9, Result = 10, Extra = 11, Bytes = 12, Raw = 13 };
+                                      Chunk = 9, Result = 10, Extra = 11, Bytes = 12, Raw = 13, Message = 14 };
 
 /// One thing that a provider said. Views are good during the call of EventSink::event only.
 struct Event {

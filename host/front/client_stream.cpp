@@ -150,6 +150,10 @@ bool ClientStream::event(const dispatch::Event& e)
     case EventKind::Extra:
         if (!relay_) writer().extra(e.data, scratch_);
         break;
+    case EventKind::Message:
+        content_ = true;
+        if (!relay_) writer().message(e.choice, e.data, scratch_);
+        break;
     case EventKind::Finish:
         content_ = finished_ = true;
         finish_reason_ = e.name;

@@ -38,7 +38,7 @@ std::vector<dispatch::Candidate> candidates_of(const routing::Decision& decision
         const auto& endpoint = runtime.endpoints[target.endpoint];
         out.push_back({&endpoint, target.health.get(), &target.lanes, choice.id, choice.model,
                        endpoint.provider->match(dispatch::Op::Chat, dispatch::Dialect::OpenAi),
-                       target.open ? context.drop_params(choice.model) : target.drop_params, target.facts.context_tokens, target.open});
+                       target.open ? context.drop_params(choice.model) : target.drop_params, target.facts.context_tokens, target.open, target.facts.max_output_tokens});
     }
     return out;
 }

@@ -56,6 +56,7 @@ SAME(dispatch::EventKind::Result, PORTOLAN_EV_RESULT);
 SAME(dispatch::EventKind::Extra, PORTOLAN_EV_EXTRA);
 SAME(dispatch::EventKind::Bytes, PORTOLAN_EV_BYTES);
 SAME(dispatch::EventKind::Raw, PORTOLAN_EV_RAW);
+SAME(dispatch::EventKind::Message, PORTOLAN_EV_MESSAGE);
 #undef SAME
 
 portolan_request abi_request(const dispatch::ProviderRequest& from, const Component& about, std::vector<portolan_pair>& headers)
@@ -76,6 +77,7 @@ portolan_request abi_request(const dispatch::ProviderRequest& from, const Compon
     r.features = from.features, r.deadline_us = from.deadline_us;
     r.est_input_tokens = from.est_input_tokens, r.est_output_tokens = from.est_output_tokens, r.max_output_tokens = from.max_output_tokens;
     r.messages = from.messages, r.tools = from.tools, r.images = from.images, r.reasoning = from.reasoning;
+    r.model_output_tokens = from.model_output_tokens;
     return r;
 }
 

@@ -305,6 +305,28 @@ TEST_CASE("usage comes last with no choices, if it was wanted and is known")
     for (const auto& chunk : chunks_of(written(true, true, hello))) CHECK_FALSE(chunk.contains("usage"));
 }
 
+TEST_CASE("members of the message that have no event go into the delta and, put end to end, into the message")
+{
+    const Tell tell = [](auto& w, auto& out) {
+        w.message(0, R"({"reasoning_details":[{"type":"reasoning.text","signature":"a"}]})", out);
+        w.message(0, "no object", out);
+        w.text(0, "hi", out);
+        w.message(0, R"({"reasoning_details":[{"type":"reasoning.encrypted","data":"b"}],"refusal":"No.","gone":null})", out);
+        w.finish(0, "stop", out);
+    };
+    const auto message = whole(tell)["choices"][0]["message"];
+    CHECK(message["content"] == "hi");
+    CHECK(message["refusal"] == "No.");
+    CHECK_FALSE(message.contains("gone"));
+    CHECK(message["reasoning_details"] ==
+          ordered_json::parse(R"([{"type":"reasoning.text","signature":"a"},{"type":"reasoning.encrypted","data":"b"}])"));
+    ordered_json details = ordered_json::array();
+    for (const auto& chunk : chunks_of(written(true, false, tell)))
+        for (const auto& choice : chunk["choices"])
+            for (const auto& d : choice["delta"].value("reasoning_details", ordered_json::array())) details.push_back(d);
+    CHECK(details == message["reasoning_details"]);
+}
+
 TEST_CASE("extra members go into the next chunk or the whole object, and never over ours")
 {
     const Tell tell = [](auto& w, auto& out) {
