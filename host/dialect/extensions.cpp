@@ -182,7 +182,7 @@ void Extensions::finish(ChatRequest& request)
     for (const auto& slug : order_) add_unique(request.prefer, of_provider(slug));
     for (const auto& slug : only_) add_unique(request.allow, of_provider(slug));
     for (const auto& slug : ignore_) add_unique(request.deny, of_provider(slug));
-    if (request.policy.empty() && sort_ == "price") request.policy = "cheapest";
+    if (request.policy.empty() && !sort_.empty()) request.policy = sort_ == "price" ? "cheapest" : "fastest";
     constexpr double most_nusd = 9e18; // what still fits
     const auto ceiling = [&](double nusd) {
         const auto value = static_cast<std::int64_t>(std::min(std::floor(nusd), most_nusd));

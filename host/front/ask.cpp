@@ -25,6 +25,7 @@ ChatAsk::ChatAsk(const dialect::ChatRequest& request, const dialect::Dialect& di
     ask_.fallback_models = request.fallback_models;
     ask_.allow = request.allow, ask_.deny = request.deny, ask_.prefer = request.prefer;
     ask_.policy = request.policy, ask_.tenant = tenant_, ask_.affinity = affinity_;
+    ask_.max_latency_ms = request.max_latency_ms, ask_.min_quality = request.min_quality;
     ask_.max_cost_nusd = request.max_cost_nusd, ask_.allow_fallbacks = request.allow_fallbacks;
     ask_.turns = &turns_;
 }

@@ -53,18 +53,31 @@ Resolved CandidateTable::resolve_name(std::string_view model) const
     return r;
 }
 
+Resolved CandidateTable::resolve_suffixed(std::string_view model) const
+{
+    // OpenRouter's words for "sort by price" and "sort by throughput"
+    for (const auto& [suffix, policy] : {std::pair<std::string_view, std::string_view>{":floor", "cheapest"}, {":nitro", "fastest"}}) {
+        if (!model.ends_with(suffix)) continue;
+        auto r = resolve_name(model.substr(0, model.size() - suffix.size()));
+        r.policy = policy;
+        return r;
+    }
+    for (const std::string_view effort : {"minimal", "low", "medium", "high", "xhigh", "max", "none"}) {
+        if (model.size() <= effort.size() + 1 || !model.ends_with(effort) || model[model.size() - effort.size() - 1] != '-') continue;
+        auto r = resolve_name(model.substr(0, model.size() - effort.size() - 1));
+        if (r.route || r.targets.empty()) continue;
+        r.effort = effort;
+        return r;
+    }
+    return {};
+}
+
 Resolved CandidateTable::resolve(std::string_view model) const
 {
     Resolved r = resolve_name(model);
     if (r.route || !r.targets.empty()) return r;
-    for (const std::string_view effort : {"minimal", "low", "medium", "high", "xhigh", "max", "none"}) {
-        if (model.size() <= effort.size() + 1 || !model.ends_with(effort) || model[model.size() - effort.size() - 1] != '-') continue;
-        r = resolve_name(model.substr(0, model.size() - effort.size() - 1));
-        if (!r.route && !r.targets.empty()) {
-            r.effort = effort;
-            return r;
-        }
-    }
+    r = resolve_suffixed(model);
+    if (r.route || !r.targets.empty()) return r;
     r = {};
     r.targets = open_;
     if (!open_.empty()) r.open_model = model;

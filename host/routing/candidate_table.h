@@ -59,6 +59,7 @@ struct Resolved {
     const Route* route = nullptr;          ///< of a virtual model
     std::vector<const Target*> targets;    ///< of a pinned model, best priority first
     std::string effort;                    ///< taken from the name's suffix
+    std::string_view policy;               ///< that the name's suffix asks for; empty: none
     std::string open_model;                ///< the name to pass on to open targets
 };
 
@@ -74,13 +75,14 @@ public:
     /// [load] After all of the above is filled in.
     void index();
 
-    /// route -> alias -> provider/id -> id -> effort suffix -> open providers; nothing at all: an empty Resolved.
+    /// route -> alias -> provider/id -> id -> one of these with a suffix (:floor, :nitro, an effort) -> open providers; nothing at all: an empty Resolved.
     [[nodiscard]] Resolved resolve(std::string_view model) const;
     [[nodiscard]] const Route* route(std::string_view name) const;
     [[nodiscard]] bool has_model(std::string_view id) const { return by_model_.contains(std::string(id)); }
 
 private:
     Resolved resolve_name(std::string_view model) const;
+    Resolved resolve_suffixed(std::string_view model) const;
     std::unordered_map<std::string, std::vector<const Target*>> by_model_, by_id_;
     std::unordered_map<std::string, const Route*> by_route_;
     std::vector<const Target*> open_;

@@ -62,7 +62,7 @@ public:
     Fault fault(std::size_t pool) const
     {
         const std::string model(ask_.request.model);
-        if (forbidden_ == pool) return {.kind = FaultKind::Forbidden, .message = "No target of `" + model + "` is allowed by this request's allow, deny or price limits."};
+        if (forbidden_ == pool) return {.kind = FaultKind::Forbidden, .message = "No target of `" + model + "` is allowed by this request's allow, deny, price, quality or latency limits."};
         if (too_long_ && !incapable_)
             return {.kind = FaultKind::TooLong,
                     .message = "This request is longer than the context of every model behind `" + model + "` (about " +
@@ -98,6 +98,11 @@ private:
             const auto cost = ledger::expected_cost_nusd(t.facts, ask_.request.est_input_tokens, ask_.request.est_output_tokens);
             if (cost > ask_.max_cost_nusd) return drop(t, "expected cost is over the request's limit", forbidden_);
         }
+        if (ask_.min_quality >= 0 && (t.facts.quality >= 0 ? t.facts.quality < ask_.min_quality : strict))
+            return drop(t, t.facts.quality >= 0 ? "quality is below the request's limit" : "quality is not known", forbidden_);
+        const auto ttft_us = t.health->ttft_us.load(std::memory_order_relaxed);
+        if (ask_.max_latency_ms >= 0 && ttft_us > ask_.max_latency_ms * 1000)
+            return drop(t, "its first token takes longer than the request allows", forbidden_);
         return true;
     }
 
@@ -195,6 +200,7 @@ core::Result<Decision> decide(const CandidateTable& table, const config::Routing
             return Fault{.kind = FaultKind::BadRequest, .message = "There is no policy `" + std::string(ask.policy) + "`.", .param = "portolan.policy"};
         policy = other->second.get();
     }
+    if (const auto asked = table.policies.find(std::string(found.policy)); ask.policy.empty() && asked != table.policies.end()) policy = asked->second.get();
     if (!policy && !chained && pool.size() > 1) policy = table.pinned_policy.get();
 
     Filter filter(ask, explain, d);

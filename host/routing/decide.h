@@ -21,6 +21,8 @@ struct Ask {
     std::string_view policy;                ///< instead of the route's own; empty: the route's
     std::string_view tenant, affinity;
     std::int64_t max_cost_nusd = -1;
+    std::int64_t max_latency_ms = -1;       ///< to the first token, as measured; -1: any
+    double min_quality = -1;                ///< 0 to 1; -1: any
     bool allow_fallbacks = true;            ///< false: the first choice or nothing
     const std::function<std::vector<Turn>()>* turns = nullptr; ///< for policies that read content; called at most once
 };

@@ -33,11 +33,13 @@ public:
             c.weight = g.value("weight", 1u);
             c.est_cost_nusd = g.value("cost", std::int64_t{-1});
             c.quality = g.value("quality", std::numeric_limits<double>::quiet_NaN());
-            c.ttft_p50_us = c.ttft_p95_us = c.token_us = -1;
+            c.ttft_p50_us = c.ttft_p95_us = g.value("ttft", std::int64_t{-1});
+            c.token_us = g.value("token", std::int64_t{-1});
             candidates_.push_back(c);
         }
         for (const auto& c : candidates_) pointers_.push_back(&c);
         request_.struct_size = sizeof request_;
+        request_.est_output_tokens = snapshot.value("output_tokens", std::int64_t{-1});
         snapshot_.struct_size = sizeof snapshot_;
         snapshot_.stage = PORTOLAN_STAGE_ROUTE;
         snapshot_.sequence = snapshot.value("sequence", std::uint64_t{0});

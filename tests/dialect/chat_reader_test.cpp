@@ -469,7 +469,8 @@ TEST_CASE("OpenRouter's provider object means here what it means there")
     CHECK_FALSE(r.allow_fallbacks);
     CHECK(r.policy == "cheapest");
     CHECK(r.extensions == std::vector<std::string>{"provider"});
-    CHECK(good(with(R"("provider":{"sort":"throughput"})")).policy.empty());
+    CHECK(good(with(R"("provider":{"sort":"throughput"})")).policy == "fastest");
+    CHECK(good(with(R"("provider":{"sort":"latency"})")).policy == "fastest");
     CHECK(good(with(R"("provider":{"sort":{"by":"price","partition":"none"}})")).policy == "cheapest");
     CHECK(good(with(R"("provider":{"sort":"price"},"portolan":{"policy":"fastest"})")).policy == "fastest");
     const auto priced = good(with(R"("max_tokens":1000,"provider":{"max_price":{"prompt":1,"completion":2}})"));

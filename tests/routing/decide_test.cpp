@@ -56,6 +56,39 @@ TEST_CASE("aliases lead to models, effort suffixes to their base")
     CHECK(f.order("m-higher") == Order{"fault: not_found"});
 }
 
+TEST_CASE("a request's limits of quality and latency drop what is known to miss them")
+{
+    Fixture f;
+    f.add("a", "poor", 1).facts.quality = 0.3;
+    f.add("b", "good", 2).facts.quality = 0.8;
+    auto& unknown = f.add("c", "unknown", 3);
+    f.route("auto");
+    f.ask.min_quality = 0.5;
+    CHECK(f.order("auto") == Order{"b/good"}); // somebody is sure
+    CHECK(f.order("unknown") == Order{"c/unknown"});
+    CHECK(f.order("poor") == Order{"fault: forbidden"});
+    f.ask.min_quality = -1, f.ask.max_latency_ms = 100;
+    unknown.health->succeeded(150'000, -1);
+    CHECK(f.order("auto") == Order{"a/poor", "b/good"});
+}
+
+TEST_CASE("the suffixes :floor and :nitro ask for a policy, unless the request names one")
+{
+    Fixture f;
+    f.add("a", "m", 5), f.add("b", "m", 1);
+    auto cheapest = std::make_shared<ByCost>(), fastest = std::make_shared<ByCost>();
+    cheapest->name = "cheapest", fastest->name = "fastest", fastest->fails = true;
+    f.table.policies["cheapest"] = cheapest, f.table.policies["fastest"] = fastest;
+    CHECK(f.order("m") == Order{"a/m", "b/m"});
+    CHECK(f.order("m:floor") == Order{"b/m", "a/m"});
+    CHECK(f.decide("m:floor")->policy == "cheapest");
+    CHECK(f.decide("b/m:nitro")->order.front().id == "b/m");
+    CHECK(f.decide("m:nitro")->policy == "fastest");
+    f.ask.policy = "cheapest";
+    CHECK(f.decide("m:nitro")->policy == "cheapest");
+    CHECK(f.order("none:floor") == Order{"fault: not_found"});
+}
+
 TEST_CASE("hard facts drop candidates before the policy sees them")
 {
     Fixture f;
