@@ -27,6 +27,7 @@ public:
     void reading(const wire::Cutter*) override {}
     wire::Task<bool> flush() override { co_return true; }
     bool has_content() const override { return have; }
+    std::uint64_t content_events() const override { return have; }
     const core::Fault* fault() const override { return failed ? &found : nullptr; }
     bool complete() const override { return have; }
     void tail(std::string_view) override {}

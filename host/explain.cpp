@@ -49,6 +49,7 @@ Explained explain(const front::Runtime& runtime, std::string_view body, std::str
         row["price_input_pusd"] = known(t.facts.price_input), row["price_output_pusd"] = known(t.facts.price_output);
         row["context_tokens"] = known(t.facts.context_tokens);
         row["cooling"] = t.cooling(clock.steady_us());
+        row["failures"] = t.health->failures.load(std::memory_order_relaxed);
         row["in_flight"] = t.health->in_flight.load(std::memory_order_relaxed);
         row["ttft_p50_us"] = known(t.health->ttft_us.load(std::memory_order_relaxed));
         row["drops_params"] = ordered_json::array();

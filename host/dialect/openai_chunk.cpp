@@ -99,10 +99,16 @@ private:
     {
         if (scan_.peek() != '[') return scan_.skip();
         out_.choices_empty = true;
-        return scan_.array([this] {
+        std::int64_t place = 0;
+        return scan_.array([&] {
             out_.choices_empty = false;
             if (scan_.peek() != '{') return scan_.skip();
-            return scan_.object([this](const JsonString& key) { return choice(key.raw); });
+            index_ = place++, ended_ = false;
+            if (!scan_.object([this](const JsonString& key) { return choice(key.raw); })) return false;
+            const auto bit = std::uint64_t{1} << (index_ < 63 ? index_ : 63);
+            out_.choices |= bit;
+            if (ended_) out_.ended |= bit;
+            return true;
         });
     }
 
@@ -114,6 +120,7 @@ private:
             return scan_.object([this](const JsonString& name) { return delta(name.raw); });
         }
         if (key == "finish_reason") return finish();
+        if (key == "index") return count(scan_, index_);
         if (key == "text") return text(scan_, out_.content);
         if (key == "usage") return usage(); // Moonshot
         if (key == "error") return error();
@@ -141,7 +148,7 @@ private:
         }
         if (!some) return true;
         out_.finish = reason;
-        out_.finished = out_.content = true;
+        out_.finished = out_.content = ended_ = true;
         error_ = error_ || reason == "error"; // OpenRouter's and Vercel's way to end a broken stream
         return true;
     }
@@ -185,7 +192,8 @@ private:
     }
 
     JsonScanner scan_;
-    bool whole_, error_ = false, error_object_ = false;
+    bool whole_, error_ = false, error_object_ = false, ended_ = false; ///< ended_: the choice at hand
+    std::int64_t index_ = 0;
     ChunkFacts& out_;
 };
 

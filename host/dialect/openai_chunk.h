@@ -10,6 +10,7 @@ struct ChunkFacts {
     bool valid = false;          ///< it is a JSON object
     bool content = false;        ///< bears content: text, tool call, refusal, audio, reasoning, finish reason. A role alone does not
     bool finished = false;       ///< some choice has a finish reason
+    std::uint64_t choices = 0, ended = 0; ///< a bit per choice (by index, up to 63): it is there, it has a finish reason
     bool choices_empty = false;  ///< choices is there and empty: the usage chunk
     std::string_view finish;     ///< as sent; a view into the chunk
     std::string_view model, id;  ///< likewise, escapes left as they are

@@ -167,6 +167,10 @@ Fault fault_of(int sent, const ErrorSeen& seen)
     }
     fault.message = clean(seen.message);
     if (fault.message.empty()) fault.message = "The provider answered with status " + std::to_string(status) + '.';
+    if (fault.kind == FaultKind::Transient && status < 500 && status != 400) fault.status = status; // 408, 409, 425: passed through
+    if (fault.kind == FaultKind::Quota && status == 402) fault.status = status;
+    if (fault.kind == FaultKind::Overloaded && status != 503 && status != 529) // it failed, and does not say that it is busy
+        fault.status = 502, fault.code = "upstream_error";
     if (fault.kind == FaultKind::BadReply)
         fault.message =
             "The provider's answer was not understood (status " + std::to_string(status) + "): " + fault.message;

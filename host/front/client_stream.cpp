@@ -1,6 +1,7 @@
 #include "front/client_stream.h"
 
 #include <algorithm>
+#include <bit>
 
 namespace front {
 
@@ -42,6 +43,7 @@ void ClientStream::begin(bool native, bool)
 {
     relay_ = native;
     content_ = finished_ = failed_ = false;
+    content_events_ = choices_ = ended_ = 0;
     pending_.clear(), stored_.clear(), held_.clear();
     writer_.reset();
     usage_ = {}, fault_ = {};
@@ -100,8 +102,10 @@ void ClientStream::read_chunk(std::string_view json, bool whole)
     dialect::read_openai(json, whole, facts_);
     if (!facts_.valid) return fail_with({.kind = core::FaultKind::BadReply, .message = "The upstream sent something that is no JSON object."});
     if (facts_.error) return fail_with(facts_.fault);
-    content_ = content_ || facts_.content;
-    finished_ = finished_ || facts_.finished || (whole && facts_.content);
+    content_ = content_ || facts_.content, content_events_ += facts_.content;
+    choices_ |= facts_.choices, ended_ |= facts_.ended;
+    const bool all_ended = facts_.finished && ended_ == choices_ && std::popcount(ended_) >= static_cast<int>(options_.choices);
+    finished_ = finished_ || all_ended || (whole && facts_.content);
     if (!facts_.finish.empty()) finish_reason_ = facts_.finish;
     if (!facts_.model.empty() && answer_model_.empty()) answer_model_ = facts_.model;
     if (facts_.usage.said()) merge(usage_, facts_.usage);
@@ -132,19 +136,19 @@ bool ClientStream::event(const dispatch::Event& e)
         if (answer_model_.empty()) answer_model_ = e.name;
         return true;
     case EventKind::Text:
-        content_ = true;
+        content_ = true, ++content_events_;
         if (!relay_) writer().text(e.choice, e.data, scratch_);
         break;
     case EventKind::Reasoning:
-        content_ = true;
+        content_ = true, ++content_events_;
         if (!relay_) writer().reasoning(e.choice, e.data, scratch_);
         break;
     case EventKind::ToolBegin:
-        content_ = true;
+        content_ = true, ++content_events_;
         if (!relay_) writer().tool_begin(e.choice, e.index, e.id, e.name, scratch_);
         break;
     case EventKind::ToolArgs:
-        content_ = true;
+        content_ = true, ++content_events_;
         if (!relay_) writer().tool_args(e.choice, e.index, e.data, scratch_);
         break;
     case EventKind::Extra:
@@ -155,7 +159,7 @@ bool ClientStream::event(const dispatch::Event& e)
         if (!relay_) writer().message(e.choice, e.data, scratch_);
         break;
     case EventKind::Finish:
-        content_ = finished_ = true;
+        content_ = finished_ = true, ++content_events_;
         finish_reason_ = e.name;
         if (!relay_) writer().finish(e.choice, e.name, scratch_);
         break;

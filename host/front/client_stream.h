@@ -25,6 +25,7 @@ public:
     struct Options {
         bool stream = false, usage_wanted = false, done_after_error = false;
         std::int64_t heartbeat_us = 0;      ///< silence after which a comment is sent; 0: never
+        std::uint32_t choices = 1;          ///< asked for
         std::string id;                     ///< of answers that the host writes itself
         std::int64_t created = 0;
         std::string model;                  ///< as asked for; the answer's own takes its place
@@ -39,6 +40,7 @@ public:
     void reading(const wire::Cutter* cutter) override { cutter_ = cutter; }
     wire::Task<bool> flush() override;
     bool has_content() const override { return content_; }
+    std::uint64_t content_events() const override { return content_events_; }
     const core::Fault* fault() const override { return failed_ ? &fault_ : nullptr; }
     bool complete() const override { return finished_; }
     void tail(std::string_view bytes) override;
@@ -100,6 +102,7 @@ private:
     dispatch::Usage usage_;
     std::string answer_model_, finish_reason_;
     std::size_t candidate_ = 0, attempts_ = 0;
+    std::uint64_t content_events_ = 0, choices_ = 0, ended_ = 0; ///< choices_, ended_: a bit for each
     std::int64_t first_content_us_ = -1;
     int status_ = 0;
     bool relay_ = false, content_ = false, finished_ = false, failed_ = false, committed_ = false, gone_ = false;

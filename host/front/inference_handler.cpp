@@ -144,6 +144,7 @@ wire::Task<void> ChatAnswer::answer()
 {
     ClientStream::Options options;
     options.stream = request_.stream, options.usage_wanted = request_.usage_wanted;
+    options.choices = std::max(1U, request_.choices);
     options.done_after_error = runtime_.config->compat.done_after_error;
     options.id = "chatcmpl-" + id_, options.model = model_, options.created = context_.services->clock->unix_us() / 1'000'000;
     options.heartbeat_us = runtime_.config->server.heartbeat_after_ms * 1000;

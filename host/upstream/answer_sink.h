@@ -17,6 +17,8 @@ public:
     virtual wire::Task<bool> flush() = 0;
     /// Content was seen in this attempt: text, a tool call, a finish reason; not a role, not usage.
     [[nodiscard]] virtual bool has_content() const = 0;
+    /// How many events with content there were in this attempt, or any number that grows with them.
+    [[nodiscard]] virtual std::uint64_t content_events() const = 0;
     /// A fault event or an error object came inside the answer.
     [[nodiscard]] virtual const core::Fault* fault() const = 0;
     /// The answer has come to its end: a finish reason was seen, or a whole result.

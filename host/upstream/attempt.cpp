@@ -27,6 +27,22 @@ Fault verdict(const core::Status& status, const AnswerSink& sink)
     return status ? Fault{} : status.fault();
 }
 
+/// A plugin that says what the host would have said may leave out the details.
+void complete_from(Fault& fault, Fault&& guess)
+{
+    if (fault.message.empty()) fault.message = std::move(guess.message);
+    if (fault.code.empty()) fault.code = std::move(guess.code);
+    if (fault.param.empty()) fault.param = std::move(guess.param);
+    if (!fault.status) fault.status = guess.status;
+    if (fault.retry_after_us < 0) fault.retry_after_us = guess.retry_after_us;
+}
+
+/// Faults that a pause may mend: for others a Retry-After would only make clients wait.
+bool may_wait(FaultKind kind) noexcept
+{
+    return kind == FaultKind::RateLimited || kind == FaultKind::Quota || kind == FaultKind::Overloaded || kind == FaultKind::Transient;
+}
+
 /// What an answer lacks when the upstream said that it is over.
 Fault completeness(const AnswerSink& sink, bool whole)
 {
@@ -220,13 +236,14 @@ wire::Task<Fault> Attempt::read_reply(const AttemptRequest& request, dispatch::P
     wire::Cutter cutter(static_cast<wire::Framing>(framing), framing == static_cast<std::int32_t>(wire::Framing::Whole) ? 64u * 1024 * 1024 : 16u * 1024 * 1024);
     sink.reading(&cutter);
     const auto first_token_us = began_us_ + request.endpoint->timeouts.first_token_ms * 1000;
+    auto content = sink.content_events();
     if (!whole_wanted) call_->set_read_deadline(first_token_us);
     for (bool open = true; open;) {
         auto bytes = co_await read(request.deadline_us);
         if (!bytes) {
             auto fault = std::move(bytes).fault();
-            // a server that says goodbye and then just drops the connection has still answered
-            if (fault.kind == FaultKind::Broken && sink.complete() && !whole_wanted) break;
+            // a server that says goodbye and then drops the connection or keeps it open has still answered
+            if ((fault.kind == FaultKind::Broken || fault.kind == FaultKind::Slow) && sink.complete() && !whole_wanted) break;
             if (fault.kind == FaultKind::Broken) fault = {.kind = FaultKind::Truncated, .message = "The upstream's connection broke in the middle of the answer."};
             co_return fault;
         }
@@ -246,12 +263,13 @@ wire::Task<Fault> Attempt::read_reply(const AttemptRequest& request, dispatch::P
                 co_return fault;
             }
         }
-        if (result.ttft_us < 0) {
-            note_content(sink, result);
-            if (result.ttft_us >= 0) call_->set_read_deadline(0);
-        }
+        note_content(sink, result);
         const bool there = co_await sink.flush();
         if (!there) co_return cancelled();
+        if (!whole_wanted && sink.content_events() != content) { // comments and empty events are no progress
+            content = sink.content_events();
+            call_->set_read_deadline(now() + request.endpoint->timeouts.idle_ms * 1000);
+        }
     }
     if (!cutter.tail().empty()) sink.tail(cutter.tail());
     auto ended = exchange.end(facts(request), sink);
@@ -278,9 +296,10 @@ wire::Task<Fault> Attempt::read_error(const AttemptRequest& request, dispatch::P
     Fault guess = request.guess ? request.guess(reply.status, body) : Fault{.kind = FaultKind::BadReply};
     Fault said = exchange.classify(facts(request), reply);
     Fault fault = said.kind == FaultKind::None ? std::move(guess) : std::move(said);
+    if (fault.kind == guess.kind) complete_from(fault, std::move(guess));
     if (fault.message.empty()) fault.message = guess.message;
     fault.upstream_status = reply.status;
-    if (fault.retry_after_us < 0) fault.retry_after_us = retry_after_us(reply.headers, clock_.unix_us());
+    if (fault.retry_after_us < 0 && may_wait(fault.kind)) fault.retry_after_us = retry_after_us(reply.headers, clock_.unix_us());
     co_return fault;
 }
 

@@ -65,6 +65,16 @@ TEST_CASE("a finish reason is content and an end, if it is one")
     CHECK(read(R"({"choices":[{"index":0,"finish_reason":null},{"index":1,"finish_reason":"stop"}]})").finished);
 }
 
+TEST_CASE("choices are told apart by their index, wherever it stands, and by their place without one")
+{
+    const auto f = read(R"({"choices":[{"finish_reason":"stop","index":2},{"index":0,"delta":{"content":"x"}}]})");
+    CHECK(f.choices == 0b101);
+    CHECK(f.ended == 0b100);
+    CHECK(read(R"({"choices":[{"delta":{}},{"finish_reason":"stop"}]})").ended == 0b10);
+    CHECK(read(R"({"choices":[{"index":5000,"finish_reason":"stop"}]})").ended == std::uint64_t{1} << 63);
+    CHECK(read(R"({"choices":[]})").choices == 0);
+}
+
 TEST_CASE("an empty list of choices is told from one that is not there")
 {
     CHECK(read(R"({"choices":[],"usage":{"prompt_tokens":1,"completion_tokens":2}})").choices_empty);

@@ -78,6 +78,18 @@ TEST_CASE("a refusal keeps the provider's status, code, param and words")
     CHECK(previous.client_status() == 404);
 }
 
+TEST_CASE("what the client may try again itself keeps its status; a failure is told from being busy")
+{
+    for (const int status : {408, 409, 425}) CHECK(fault(status, "{}").client_status() == status);
+    CHECK(fault(402, "{}").client_status() == 402);
+    CHECK(fault(400, envelope("x", R"(,"code":"tool_use_failed")")).client_status() == 503);
+    for (const int status : {503, 529}) CHECK(fault(status, "{}").client_status() == 503);
+    for (const int status : {500, 502, 504}) {
+        CHECK(fault(status, "{}").client_status() == 502);
+        CHECK(fault(status, "{}").client_code() == "upstream_error");
+    }
+}
+
 TEST_CASE("an account without money is told from one that is too fast")
 {
     CHECK(kind(429, envelope("You exceeded your current quota, please check your plan and billing details.",

@@ -18,7 +18,7 @@ class BrokenUpstreams(unittest.TestCase):
         cls.upstream = Upstream(cls.behave)
         cls.dead = free_port()
         short = {"connect_ms": 500 * SLOWNESS, "first_byte_ms": 400 * SLOWNESS, "first_token_ms": 600 * SLOWNESS, "idle_ms": 400 * SLOWNESS}
-        names = ["e503", "e429", "html", "empty", "cut", "fin", "silent", "stall", "fault", "nodone", "nofinish", "junk", "early"]
+        names = ["e503", "e429", "html", "empty", "cut", "fin", "silent", "stall", "fault", "nodone", "nofinish", "junk", "early", "pair"]
         providers = [provider(cls.upstream.base, name=n, timeouts=short) for n in names]
         providers.append(provider(f"http://127.0.0.1:{cls.dead}/v1", name="refused", timeouts=short, models=["refused", "x"]))
         providers.append(provider(cls.upstream.base, name="good", timeouts=short, models=["x"]))
@@ -45,6 +45,11 @@ class BrokenUpstreams(unittest.TestCase):
             call.wait_gone(10)
         elif kind == "early":
             call.cut()
+        elif kind in ("one-ends", "both-end"):
+            call.start()
+            for index, finish in ((0, None), (1, None), (1, "stop"), (0, "stop" if kind == "both-end" else None)):
+                call.event({**delta(), "choices": [{"index": index, "delta": {"content": "x"}, "finish_reason": finish}]})
+            call.end()
         elif kind == "x":
             call.reply(200, answer("from the good one"))
         else:
@@ -127,6 +132,13 @@ class BrokenUpstreams(unittest.TestCase):
         self.assertTrue(stream.complete)
         self.assertEqual(text_of(body), "Hello")
         self.assertFalse([e for e in events_of(body) if '"error"' in e], body)
+
+    def test_of_two_choices_both_must_have_ended(self):
+        def streamed(model):
+            stream = self.host.stream(ask_for(model, stream=True, n=2))
+            return events_of(stream.read_all())
+        self.assertIn('"error"', streamed("pair/one-ends")[-1])
+        self.assertNotIn('"error"', streamed("pair/both-end")[-1])
 
     def test_the_next_candidate_answers_in_place_of_a_broken_one(self):
         reply = self.host.chat(ask_for("after-refusal"))
