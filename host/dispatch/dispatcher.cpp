@@ -98,7 +98,7 @@ wire::Task<Outcome> Dispatcher::run(const Job& job, Answer& answer)
             co_return out;
         }
         if (static_cast<std::int64_t>(out.attempts.size()) >= job.max_attempts) break;
-        step = plan.after(last, now());
+        step = plan.after(last, now(), out.attempts.back().retry_after_said);
     }
     out.fault = plan.conclude(std::move(last), out.attempts, now());
     co_return out;
@@ -131,8 +131,9 @@ wire::Task<Fault> Dispatcher::try_once(const Job& job, const RetryPlan::Step& st
     const auto took = now() - began;
     out.upstream_us = attempt_.waited_us();
     Fault fault = std::move(result.fault);
+    const bool said = fault.retry_after_us >= 0;
     note(job, step, fault, result, took, answer);
-    out.attempts.push_back({candidate.id, endpoint.accounts[step.account].name, fault.kind, result.status, took, result.ttft_us});
+    out.attempts.push_back({candidate.id, endpoint.accounts[step.account].name, fault.kind, result.status, took, result.ttft_us, said});
     co_return fault;
 }
 

@@ -43,6 +43,7 @@ struct AttemptRecord {
     core::FaultKind fault = core::FaultKind::None;
     int status = 0;
     std::int64_t took_us = 0, ttft_us = -1;
+    bool retry_after_said = false;         ///< by the upstream
 };
 
 struct Outcome {

@@ -98,7 +98,7 @@ std::optional<RetryPlan::Step> RetryPlan::last_resort(std::int64_t now_us)
     return std::nullopt;
 }
 
-std::optional<RetryPlan::Step> RetryPlan::after(const Fault& fault, std::int64_t now_us)
+std::optional<RetryPlan::Step> RetryPlan::after(const Fault& fault, std::int64_t now_us, bool time_named)
 {
     tried_.resize(job_.order.size());
     tried_[last_.candidate] |= bit(last_.account);
@@ -110,7 +110,7 @@ std::optional<RetryPlan::Step> RetryPlan::after(const Fault& fault, std::int64_t
     }
     if (rule.next_candidate && fault.kind != FaultKind::Stale)
         if (auto step = next_candidate(fault, now_us)) return step;
-    return same_again(fault, now_us);
+    return same_again(fault, now_us, time_named);
 }
 
 std::optional<RetryPlan::Step> RetryPlan::next_candidate(const Fault& fault, std::int64_t now_us)
@@ -132,12 +132,12 @@ std::optional<RetryPlan::Step> RetryPlan::next_candidate(const Fault& fault, std
     return std::nullopt;
 }
 
-std::optional<RetryPlan::Step> RetryPlan::same_again(const Fault& fault, std::int64_t now_us)
+std::optional<RetryPlan::Step> RetryPlan::same_again(const Fault& fault, std::int64_t now_us, bool time_named)
 {
     const auto& rule = core::rule_of(fault.kind);
     const bool limited = fault.kind == FaultKind::RateLimited;
     std::int64_t most = std::min<std::int64_t>(rule.retries_here, job_.same_target_retries);
-    if (limited) most = std::min<std::int64_t>(1, job_.same_target_retries); // once, after the time it asked for
+    if (limited) most = time_named ? std::min<std::int64_t>(1, job_.same_target_retries) : 0; // once, after the time it asked for
     if (fault.kind == FaultKind::Stale) most = rule.retries_here;
     // It may have been done and paid for: what leaves something behind is not done twice.
     if (fault.kind == FaultKind::Broken && std::find(job_.present.begin(), job_.present.end(), "store") != job_.present.end()) most = 0;
@@ -156,7 +156,7 @@ std::optional<RetryPlan::Step> RetryPlan::same_again(const Fault& fault, std::in
 std::int64_t RetryPlan::pause(const Fault& fault)
 {
     if (fault.kind == FaultKind::RateLimited) return std::max<std::int64_t>(1, fault.retry_after_us);
-    if (fault.kind != FaultKind::Overloaded && fault.kind != FaultKind::Transient) return 0;
+    if (fault.kind != FaultKind::Overloaded && fault.kind != FaultKind::BadReply && fault.kind != FaultKind::Transient) return 0;
     const auto most = std::min(longest_pause_us, first_pause_us << std::min(repeats_, 5));
     return std::max<std::int64_t>(fault.retry_after_us, 1 + static_cast<std::int64_t>(random() % static_cast<std::uint64_t>(most)));
 }

@@ -26,8 +26,9 @@ public:
     /// The first candidate that nothing keeps requests from. If only breakers do, the first of them, unless that is too much for it now.
     std::optional<Step> first(std::int64_t now_us);
     /// After the last step ended with `fault`: another account for what is an account's fault, else another candidate, else the same
-    /// again, which may mean to wait. Never waits while somebody else may answer.
-    std::optional<Step> after(const core::Fault& fault, std::int64_t now_us);
+    /// again, which may mean to wait. Never waits while somebody else may answer. `time_named`: a rate limit's Retry-After is the upstream's;
+    /// for a time that we made up nobody waits.
+    std::optional<Step> after(const core::Fault& fault, std::int64_t now_us, bool time_named = true);
     /// After a wait. False: the breaker closed the lane meanwhile.
     bool enter(Step& step, std::int64_t now_us) const noexcept;
 
@@ -43,7 +44,7 @@ private:
     bool try_account(std::size_t candidate, std::size_t account, std::int64_t now_us, Step& step);
     std::optional<Step> last_resort(std::int64_t now_us);
     std::optional<Step> next_candidate(const core::Fault& fault, std::int64_t now_us);
-    std::optional<Step> same_again(const core::Fault& fault, std::int64_t now_us);
+    std::optional<Step> same_again(const core::Fault& fault, std::int64_t now_us, bool time_named);
     bool pay(Step& step, const core::Fault& fault) const noexcept;
     Step took(Step step);
     std::int64_t pause(const core::Fault& fault);

@@ -144,6 +144,16 @@ TEST_CASE("the only account of the only target is asked again after the time tha
     CHECK_FALSE(hurried.after(s.fault(FaultKind::RateLimited, 7 * second), now));
 }
 
+TEST_CASE("a rate limit without a time is not asked again: how long it holds would be our guess")
+{
+    Setting s;
+    s.add("a");
+    s.job.same_target_retries = 2;
+    RetryPlan plan(s.job);
+    (void)plan.first(now);
+    CHECK(s.say(plan.after(s.fault(FaultKind::RateLimited, 5 * second), now, false)) == "end");
+}
+
 TEST_CASE("pauses have full jitter, double, and are never shorter than the upstream asked for")
 {
     Setting s;
