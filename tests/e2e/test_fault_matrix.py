@@ -14,7 +14,7 @@ from harness import SLOWNESS, Portolan, ask_for, events_of, provider, run_tests,
 TABLE = pathlib.Path(__file__).with_name("fault_matrix.txt")
 COLUMNS = [("whole", "alone"), ("streamed", "alone"), ("whole", "fallback"), ("streamed", "fallback")]
 # Faults that are about time meet short limits; the others must not be taken for one because the machine was busy.
-TIMED = {"stall", "late", "comments", "empty_events", "full"}
+TIMED = {"stall", "late", "comments", "empty_events", "full", "tls"}
 LATE_MS = 1200 * SLOWNESS
 LONGEST = 2.0 * SLOWNESS
 KEY = "sk-upstream-0123456789abcdef"
