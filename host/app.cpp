@@ -17,6 +17,11 @@
 #include <ctime>
 #include <filesystem>
 #include <iostream>
+#include <stdexcept>
+
+#include <poll.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
 
 namespace fs = std::filesystem;
 
@@ -49,6 +54,8 @@ core::log::Level level_of(const std::string& name)
     using core::log::Level;
     return name == "debug" ? Level::Debug : name == "warn" ? Level::Warn : name == "error" ? Level::Error : name == "off" ? Level::Off : Level::Info;
 }
+
+std::string plugin_store(const config::Config& c) { return (fs::path(c.server.data_dir) / "plugins").string(); }
 
 std::string joined(const std::vector<std::string>& lines)
 {
@@ -104,7 +111,11 @@ bool App::load_first()
     try {
         fs::create_directories(c.server.data_dir);
         fs::permissions(c.server.data_dir, fs::perms::owner_all);
-        registry_ = std::make_unique<plugin::Registry>(c.plugins, (fs::path(c.server.data_dir) / "plugins").string(), places_.shipped_plugins);
+        const auto store = plugin_store(c);
+        fs::create_directories(store);
+        fs::permissions(store, fs::perms::owner_all);
+        registry_ = std::make_unique<plugin::Registry>(c.plugins, store, places_.shipped_plugins);
+        plugin::name_crashes(plugin::crash_file(store));
     } catch (const std::exception& e) {
         core::log::stop();
         std::cerr << "portolan: " << e.what() << '\n';
@@ -163,27 +174,60 @@ void App::wait_for_signals()
     sigset_t wanted;
     sigemptyset(&wanted);
     for (const int s : {SIGHUP, SIGTERM, SIGINT, SIGQUIT}) sigaddset(&wanted, s);
-    while (true) {
-        const timespec tick_time{0, 500'000'000};
-        const int got = ::sigtimedwait(&wanted, nullptr, &tick_time);
-        if (got == SIGTERM || got == SIGINT || got == SIGQUIT) return;
-        if (got == SIGHUP) {
-            std::vector<std::promise<control::Reloaded>> waiting;
-            {
-                const std::lock_guard lock(mutex_);
-                waiting.swap(reloads_wanted_);
-            }
-            std::string why;
-            const bool ok = reload(why);
-            for (auto& w : waiting) w.set_value({ok, ok ? "generation " + std::to_string(generation_) : why});
+    const int signals = ::signalfd(-1, &wanted, SFD_NONBLOCK | SFD_CLOEXEC);
+    if (signals < 0) throw std::runtime_error("signalfd does not work here");
+    for (bool on = true; on;) {
+        pollfd wait[] = {{signals, POLLIN, 0}, {plugin_watch_ ? plugin_watch_->descriptor() : -1, POLLIN, 0}};
+        ::poll(wait, 2, static_cast<int>((plugin_watch_ ? plugin_watch_->patience_us() : second / 2) / 1000));
+        signalfd_siginfo got{};
+        while (on && ::read(signals, &got, sizeof got) == sizeof got) {
+            if (got.ssi_signo == SIGHUP)
+                answer_reload();
+            else
+                on = false;
         }
-        tick();
+        if (on) tick();
     }
+    ::close(signals);
+}
+
+void App::answer_reload()
+{
+    std::vector<std::promise<control::Reloaded>> waiting;
+    {
+        const std::lock_guard lock(mutex_);
+        waiting.swap(reloads_wanted_);
+    }
+    std::string why;
+    const bool ok = reload(why);
+    for (auto& w : waiting) w.set_value({ok, ok ? "generation " + std::to_string(generation_) : why});
+}
+
+void App::watch_plugins(const config::Plugins& plugins)
+{
+    const auto folders = registry_->folders(plugins);
+    if (!plugins.watch)
+        plugin_watch_.reset();
+    else if (!plugin_watch_ || plugin_watch_->dirs() != folders)
+        plugin_watch_.emplace(folders, clock_.steady_us());
+}
+
+void App::plugins_changed()
+{
+    std::string why;
+    if (refused_)
+        reload(why); // it may have waited for this plugin
+    else if (rebuild(current()->config, why))
+        core::log::event(core::log::Level::Info, "plugins_changed", "\"generation\":" + std::to_string(generation_));
+    else
+        core::log::event(core::log::Level::Error, "plugins_refused", "\"why\":" + core::quoted(why));
 }
 
 void App::tick()
 {
     std::erase_if(retired_, [](const auto& r) { return r.use_count() == 1; });
+    registry_->retire();
+    if (plugin_watch_ && plugin_watch_->changed(clock_.steady_us())) plugins_changed();
     bool models = false;
     {
         const std::lock_guard lock(mutex_);
@@ -240,6 +284,7 @@ void App::drain()
     control_->stop(std::chrono::seconds(2));
     loops_->stop();
     server_.reset(), contexts_.clear(), loops_.reset();
+    plugin::forgive_crashes(plugin::crash_file(plugin_store(*config)));
     core::log::event(core::log::Level::Info, "stopped", "\"cut\":" + std::to_string(left));
     core::log::stop();
 }
@@ -262,25 +307,36 @@ bool App::reload(std::string& why)
         core::log::set_level(level_of(c.logging.level));
         for (const auto& w : c.warnings) core::log::warn(w);
         watch_ = std::make_unique<config::FileWatch>(c.files);
+        refused_ = false;
         core::log::event(core::log::Level::Info, "reloaded", "\"generation\":" + std::to_string(generation_));
         discover();
         refresh_catalog();
         return true;
     }
+    refused_ = true;
     core::log::event(core::log::Level::Error, "reload_refused", "\"why\":" + core::quoted(why));
     return false;
 }
 
 bool App::rebuild(std::shared_ptr<const config::Config> config, std::string& why)
 {
-    registry_->load(config->plugins);
+    if (!places_.safe_start) watch_plugins(config->plugins); // first: what changes while it is loaded is a change
+    auto plugins = config->plugins;
+    plugins.only_shipped = places_.safe_start;
+    registry_->load(std::move(plugins));
     Discovered discovered;
     {
         const std::lock_guard lock(mutex_);
         discovered = discovered_;
     }
-    auto built = build_runtime(std::move(config), *registry_, health_, discovered, generation_ + 1, clock_.unix_us());
-    if (!built.runtime) return why = joined(built.problems), false;
+    BuiltRuntime built;
+    do // a changed plugin that cannot be made into what is configured is not taken up
+        built = build_runtime(config, *registry_, health_, discovered, generation_ + 1, clock_.unix_us());
+    while (!built.runtime && registry_->bring_back());
+    if (!built.runtime) {
+        if (current()) registry_->undo();
+        return why = joined(built.problems), false;
+    }
     ++generation_;
     install(std::move(built.runtime));
     return true;
@@ -299,9 +355,9 @@ void App::install(std::shared_ptr<const front::Runtime> runtime)
 void App::discover()
 {
     const auto runtime = current();
-    for (std::size_t i = 0; i < runtime->config->providers.size() && i < runtime->endpoints.size(); ++i) {
-        const auto& p = runtime->config->providers[i];
-        if (!p.models_open) continue;
+    for (const auto& p : runtime->config->providers) {
+        const auto i = runtime->endpoint_of(p.name);
+        if (!p.models_open || i == runtime->endpoints.size()) continue;
         loops_->at(0).post([this, runtime, i, name = p.name] {
             struct Job { // a coroutine's parameters live as long as it does
                 static wire::Task<void> run(App* app, std::shared_ptr<const front::Runtime> runtime, std::size_t endpoint, std::string name)

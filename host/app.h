@@ -11,18 +11,21 @@
 #include "front/context.h"
 #include "ledger/metrics.h"
 #include "plugin/registry.h"
+#include "plugin/watch.h"
 #include "wire/server.h"
 
 #include <atomic>
 #include <future>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
 /// Where things are, worked out from the command line, the environment and the place of the binary.
 struct Places {
     config::Sources sources;
+    bool safe_start = false;     ///< plugins of the shipped folder only
     std::string shipped_plugins; ///< the folder of the plugins that come with this release
 };
 
@@ -42,7 +45,10 @@ private:
     void start();
     void announce() const;
     void wait_for_signals();
+    void answer_reload();
     void tick();
+    void plugins_changed();
+    void watch_plugins(const config::Plugins& plugins);
     void drain();
     bool reload(std::string& why);          ///< false: the old configuration goes on, `why` says what is wrong
     bool rebuild(std::shared_ptr<const config::Config> config, std::string& why);
@@ -58,6 +64,8 @@ private:
     Places places_;
     const core::Clock& clock_ = core::system_clock();
     std::unique_ptr<config::FileWatch> watch_;
+    std::optional<plugin::FolderWatch> plugin_watch_;
+    bool refused_ = false;                  ///< the configuration on disk is not the one that serves
     std::unique_ptr<plugin::Registry> registry_;
     ledger::HealthBook health_;
     ledger::Metrics metrics_;

@@ -1,6 +1,7 @@
 #include "build_runtime.h"
 
 #include "account_order.h"
+#include "core/log.h"
 #include "core/text.h"
 
 #include <algorithm>
@@ -55,6 +56,7 @@ private:
     void add_provider(const config::Provider& p, const Discovered& discovered)
     {
         auto made = registry_.make_provider(p.component, p.settings_json);
+        if (!made && made.fault().kind == core::FaultKind::NoProvider) return core::log::warn("provider " + p.name + " is out of use: " + made.fault().message);
         if (!made) return problems_.push_back("provider " + p.name + ": " + made.fault().message);
         upstream::Endpoint e;
         e.name = p.name;
@@ -72,8 +74,10 @@ private:
         }
         if (e.accounts.size() > 1 && p.account_policy != "fill-first") {
             auto policy = registry_.make_policy(p.account_policy, "{}");
-            if (!policy) return problems_.push_back("provider " + p.name + ": accounts.policy: " + policy.fault().message);
-            e.order_accounts = order_accounts_by(std::move(policy).value(), e, sequence_of("accounts of " + p.name));
+            const bool removed = !policy && policy.fault().kind == core::FaultKind::NoProvider;
+            if (removed) core::log::warn("provider " + p.name + " asks its accounts in order: " + policy.fault().message);
+            if (!policy && !removed) return problems_.push_back("provider " + p.name + ": accounts.policy: " + policy.fault().message);
+            if (policy) e.order_accounts = order_accounts_by(std::move(policy).value(), e, sequence_of("accounts of " + p.name));
         }
         const auto index = runtime_->endpoints.size();
         std::set<std::string> known;
@@ -120,7 +124,7 @@ private:
         for (const auto& file : registry_.list())
             for (const auto& c : file.components)
                 if (c.kind.starts_with("portolan.policy/"))
-                    if (auto made = registry_.make_policy(c.name, "{}")) runtime_->table.policies[c.name] = std::move(made).value();
+                    if (auto made = registry_.make_policy(c.name, "{}", plugin::Registry::Wanted::IfPossible)) runtime_->table.policies[c.name] = std::move(made).value();
         const auto priority = runtime_->table.policies.find("priority");
         if (priority != runtime_->table.policies.end()) runtime_->table.pinned_policy = priority->second;
     }
@@ -134,7 +138,8 @@ private:
         if (std::any_of(table.targets.begin(), table.targets.end(), [&](const auto& t) { return routing::matches(pattern, *t); })) return;
         for (const auto& p : config_->providers) {
             if (!p.models_open || p.name != pattern.substr(0, slash)) continue;
-            const auto at = static_cast<std::size_t>(&p - config_->providers.data());
+            const auto at = runtime_->endpoint_of(p.name);
+            if (at == runtime_->endpoints.size()) continue;
             config::ModelFacts facts;
             facts.id = pattern.substr(slash + 1);
             add_target(p, at, *runtime_->endpoints[at].provider, facts, false);
@@ -144,9 +149,12 @@ private:
     void add_route(const config::Route& r)
     {
         auto made = registry_.make_policy(r.policy, r.settings_json);
-        if (!made) return problems_.push_back("route " + r.name + ": " + made.fault().message);
+        const bool removed = !made && made.fault().kind == core::FaultKind::NoProvider;
+        if (removed) core::log::warn("route " + r.name + " keeps the configured order: " + made.fault().message);
+        if (!made && !removed) return problems_.push_back("route " + r.name + ": " + made.fault().message);
         auto route = std::make_unique<routing::Route>();
-        route->name = r.name, route->policy_name = r.policy, route->policy = std::move(made).value(), route->deadline_ms = r.deadline_ms;
+        route->name = r.name, route->policy_name = r.policy, route->deadline_ms = r.deadline_ms;
+        if (made) route->policy = std::move(made).value();
         route->sequence = sequence_of("route " + r.name);
         const auto add = [&](const routing::Target& t, std::int64_t weight) {
             const bool there = std::find(route->pool.begin(), route->pool.end(), &t) != route->pool.end();

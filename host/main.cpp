@@ -42,6 +42,7 @@ protected:
         add("share", "", "folder of the shipped configuration and plugins (default: beside the program)", "FOLDER");
         add("output", "o", "where to write to", "FILE");
         add("today", "", "catalog build: the day that deprecations are compared with", "YYYY-MM-DD");
+        add("safe-start", "", "serve: only the shipped plugins, whatever plugins.dirs says", nullptr);
         add("json", "", "machine-readable output", nullptr);
     }
 
@@ -69,6 +70,7 @@ private:
     {
         std::cout << "portolan - a plugin-based LLM router\n\n"
                      "  portolan serve [--config FILE]              serve; without a file: environment and defaults\n"
+                     "  portolan serve --safe-start                 the same with the shipped plugins only\n"
                      "  portolan check-config [--config FILE]       say every mistake, with line and nearest match\n"
                      "  portolan models [--json]                    models that would be served\n"
                      "  portolan route explain FILE                 where a chat request (JSON file, - for stdin) would go, and why\n"
@@ -89,6 +91,7 @@ private:
         p.sources.file = option("config");
         p.sources.cwd = fs::current_path();
         p.sources.today = today();
+        p.safe_start = config().hasProperty("portolan.safe-start");
         std::error_code none;
         const fs::path bin = fs::read_symlink("/proc/self/exe", none).parent_path();
         const auto first = [&none](std::initializer_list<fs::path> folders, const char* sign) {

@@ -13,7 +13,7 @@ using nlohmann::ordered_json;
 namespace {
 
 struct Sum {
-    std::uint64_t ok = 0, failed = 0, late = 0, refused = 0, total_ns = 0;
+    std::uint64_t ok = 0, failed = 0, late = 0, refused = 0, total_ns = 0, benched = 0;
     std::array<std::uint64_t, plugin::CallCounts::buckets> took{};
 
     void add(const plugin::CallCounts& c)
@@ -27,8 +27,10 @@ struct Sum {
 std::map<std::string, Sum> sums(const plugin::Registry& registry)
 {
     std::map<std::string, Sum> out;
-    for (const auto& s : registry.stats())
+    for (const auto& s : registry.stats()) {
+        out[s.id].benched += s.stats->benched();
         for (std::size_t f = 0; f < plugin::function_count; ++f) out[s.id].add(s.stats->read(static_cast<plugin::Function>(f)));
+    }
     return out;
 }
 
@@ -52,11 +54,13 @@ std::string seconds(double value)
 std::string plugins_json(const plugin::Registry& registry)
 {
     const auto all = sums(registry);
-    ordered_json out{{"plugins", ordered_json::array()}, {"warnings", registry.warnings()}};
+    const auto left = registry.retirements();
+    ordered_json out{{"plugins", ordered_json::array()}, {"warnings", registry.warnings()},
+                     {"retired", {{"total", left.retired}, {"unloaded", left.unloaded}, {"stayed_mapped", left.stayed_mapped}}}};
     for (const auto& p : registry.list()) {
         ordered_json row{{"file", p.file}, {"id", p.id}, {"version", p.version}, {"hash", p.hash}, {"state", p.state}};
         row["error"] = p.error.empty() ? ordered_json(nullptr) : ordered_json(p.error);
-        row["grants"] = p.grants;
+        row["grants"] = p.grants, row["instances"] = p.instances;
         row["components"] = ordered_json::array();
         for (const auto& c : p.components)
             row["components"].push_back({{"name", c.name}, {"kind", c.kind}, {"title", c.title},
@@ -64,7 +68,7 @@ std::string plugins_json(const plugin::Registry& registry)
         if (const auto found = all.find(p.id); found != all.end()) {
             const auto& s = found->second;
             const auto calls = s.ok + s.failed;
-            row["calls"] = {{"ok", s.ok}, {"failed", s.failed}, {"late", s.late}, {"refused", s.refused}, {"mean_ns", calls ? s.total_ns / calls : 0}};
+            row["calls"] = {{"ok", s.ok}, {"failed", s.failed}, {"late", s.late}, {"refused", s.refused}, {"benched", s.benched}, {"mean_ns", calls ? s.total_ns / calls : 0}};
         }
         out["plugins"].push_back(std::move(row));
     }
@@ -76,7 +80,7 @@ std::string plugins_metrics(const plugin::Registry& registry)
     const auto all = sums(registry);
     std::string out = head("portolan_plugin_calls_total", "counter");
     for (const auto& [id, s] : all)
-        for (const auto& [result, n] : {std::pair{"ok", s.ok}, {"error", s.failed}, {"late", s.late}, {"refused", s.refused}})
+        for (const auto& [result, n] : {std::pair{"ok", s.ok}, {"error", s.failed}, {"late", s.late}, {"refused", s.refused}, {"benched", s.benched}})
             out += "portolan_plugin_calls_total{plugin=\"" + id + "\",result=\"" + result + "\"} " + std::to_string(n) + '\n';
     out += head("portolan_plugin_duration_seconds", "histogram");
     for (const auto& [id, s] : all) {

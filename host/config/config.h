@@ -52,8 +52,12 @@ struct Auth {
 };
 
 struct Plugins {
+    bool only_shipped = false;              ///< --safe-start, no key: no folder but the shipped one
     std::vector<std::string> dirs;          ///< in order; the shipped folder comes first unless dirs is set
-    std::string trust = "directory-owner";  ///< pinned | directory-owner | any
+    bool watch = true;                      ///< files that come, change or go are loaded at once
+    std::string unload = "never";           ///< never | try: what was replaced is unmapped when it has drained
+    std::string trust = "directory-owner";  ///< pinned | signed | directory-owner | any
+    std::vector<std::string> signers;       ///< Ed25519 public keys for signed: 64 hexadecimal digits each
     std::map<std::string, std::string> allow;                 ///< file name -> sha256, for pinned
     std::map<std::string, std::vector<std::string>> grants;   ///< plugin id -> grants the operator gives; shipped ones get what they ask
     std::int64_t decide_us = 5'000, frame_us = 5'000, request_us = 50'000, create_us = 5'000'000; ///< time limits per call

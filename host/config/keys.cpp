@@ -79,10 +79,14 @@ void describe_auth(Visitor& v, Draft& d)
 
 void describe_plugins(Visitor& v, Plugins& p)
 {
-    static constexpr std::array<std::string_view, 3> trust{"pinned", "directory-owner", "any"};
+    static constexpr std::array<std::string_view, 4> trust{"pinned", "signed", "directory-owner", "any"};
+    static constexpr std::array<std::string_view, 2> unload{"never", "try"};
     v.begin("plugins", "where plugins come from and what they may do");
     v.texts("dirs", p.dirs, "folders, searched in order; default: the shipped one");
-    v.choice("trust", p.trust, trust, "pinned: only files in `allow`; directory-owner: files and folders that only root or the service may write");
+    v.flag("watch", p.watch, "files that come, change or go in these folders are taken up at once; false: on SIGHUP and `POST /api/plugins/reload`");
+    v.choice("unload", p.unload, unload, "try: a plugin that was replaced is unmapped when its last request is over; /api/plugins says whether it went");
+    v.choice("trust", p.trust, trust, "directory-owner: files and folders that only root or the service may write; the first two ask for that and more. pinned: only files in `allow`; signed: only with a signature by one of `signers`");
+    v.texts("signers", p.signers, "for `signed`: Ed25519 public keys, 64 hexadecimal digits each; FILE.so.sig holds the 64 bytes of the signature over FILE.so");
     v.text_map("allow", p.allow, false, "file name → SHA-256 of the file, for `pinned`");
     v.text_lists("grants", p.grants, "plugin id → what the operator allows it: `content`, `subcall`, `drafts`; shipped plugins get what they ask for");
     v.begin("limits", "time for one call of a plugin");

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace front {
@@ -35,6 +36,14 @@ struct Runtime {
     std::vector<KeyDigest> keys;
     std::vector<ListedModel> models;            ///< virtual ones first
     std::int64_t created_unix = 0;
+
+    /// The place of a provider in `endpoints`; endpoints.size() if its plugin was removed.
+    [[nodiscard]] std::size_t endpoint_of(std::string_view provider) const
+    {
+        std::size_t at = 0;
+        while (at < endpoints.size() && endpoints[at].name != provider) ++at;
+        return at;
+    }
 };
 
 /// SHA-256 of a key. [shared]

@@ -29,7 +29,7 @@ constexpr std::array rows{
     FamilyRow{"portolan_overhead_seconds", Histogram, "",
               "Time that the host itself adds to a request: all but the client's sending and the waiting for upstreams.", true},
     FamilyRow{"portolan_parse_rejections_total", Counter, "reason", "Requests refused by the HTTP parser before any handler saw them."},
-    FamilyRow{"portolan_plugin_calls_total", Counter, "plugin,result", "Calls into plugins: ok, error, late, refused."},
+    FamilyRow{"portolan_plugin_calls_total", Counter, "plugin,result", "Calls into plugins: ok, error, late, refused, and benched: not made because the plugin keeps failing."},
     FamilyRow{"portolan_plugin_duration_seconds", Histogram, "plugin", "Time of one call into a plugin.", true},
     FamilyRow{"portolan_request_duration_seconds", Histogram, "", "From the start of a request to the end of its answer."},
     FamilyRow{"portolan_retries_total", Counter, "reason", "Further attempts at the same target, by the fault before."},

@@ -1,10 +1,13 @@
 // Host functions as a plugin sees them: look the handle up, refuse what does not belong here, never throw.
 #include "plugin/calls.h"
 
+#include "core/clock.h"
 #include "core/log.h"
 
 #include <atomic>
+#include <csignal>
 #include <limits>
+#include <sys/mman.h>
 
 namespace plugin {
 
@@ -14,11 +17,62 @@ constexpr std::size_t max_reason = 2048, max_log_line = 4096;
 
 std::atomic<std::uint64_t> stray{0};
 
+/// A stack for the handler of fatal signals, so that even a plugin that overflowed its thread's stack is named.
+class SignalStack {
+public:
+    SignalStack() noexcept
+    {
+        sigset_t fatal; // a blocked one kills without a handler
+        sigemptyset(&fatal);
+        for (const int s : {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT}) sigaddset(&fatal, s);
+        pthread_sigmask(SIG_UNBLOCK, &fatal, nullptr);
+        stack_t before{};
+        if (sigaltstack(nullptr, &before) != 0 || !(before.ss_flags & SS_DISABLE)) return; // a sanitizer has one
+        void* memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        if (memory == MAP_FAILED) return;
+        const stack_t stack{memory, 0, bytes};
+        if (sigaltstack(&stack, nullptr) == 0)
+            memory_ = memory;
+        else
+            munmap(memory, bytes);
+    }
+    ~SignalStack()
+    {
+        if (!memory_) return;
+        const stack_t none{nullptr, SS_DISABLE, 0};
+        sigaltstack(&none, nullptr);
+        munmap(memory_, bytes);
+    }
+    SignalStack(const SignalStack&) = delete;
+    SignalStack& operator=(const SignalStack&) = delete;
+
+private:
+    static constexpr std::size_t bytes = 64 * 1024;
+    void* memory_ = nullptr;
+};
+
+/// What a thread has that calls into plugins.
+struct ThreadSide {
+    SignalStack stack;
+    portolan_handle last;
+};
+
 portolan_handle next_handle() noexcept // thread number above, running number below: never used twice
 {
     static std::atomic<portolan_handle> threads{0};
-    thread_local portolan_handle last = (threads.fetch_add(1, std::memory_order_relaxed) + 1) << 40;
-    return ++last;
+    thread_local ThreadSide side{{}, (threads.fetch_add(1, std::memory_order_relaxed) + 1) << 40};
+    return ++side.last;
+}
+
+/// What a failure says about the plugin, and not about the request or the upstream.
+bool is_own_fault(portolan_status status) noexcept
+{
+    return status != PORTOLAN_E_INVALID && status != PORTOLAN_E_UNSUPPORTED && status != PORTOLAN_E_UPSTREAM && status != PORTOLAN_E_CANCELLED;
+}
+
+bool shows_health(Function f) noexcept
+{
+    return f == Function::End || f == Function::Classify || f == Function::Step || f == Function::Decide;
 }
 
 core::log::Level level_of(std::int32_t level) noexcept
@@ -47,9 +101,39 @@ Call* Call::refused() noexcept
 std::uint64_t Call::stray_refusals() noexcept { return stray.load(std::memory_order_relaxed); }
 
 Call::Call(Callee& callee, Function function, const Facts& f, Receivers receivers) noexcept
-    : callee_(callee), function_(function), limit_us_(f.limit_us), receivers_(receivers),
+    : callee_(callee), function_(function), limit_us_(f.limit_us), proves_(shows_health(function)), receivers_(receivers),
       call_{sizeof call_, f.attempt, next_handle(), &host_table, f.now_us, f.now_us + f.limit_us, f.seed, to_abi(f.trace_id)}
 {
+}
+
+void Call::judge(portolan_status status, std::int64_t took_ns) noexcept
+{
+    if (function_ == Function::Create || function_ == Function::Close) return;
+    if (limit_us_ > 0 && took_ns > limit_us_ * 1000 && took_ns > overrun_ns)
+        strike("far over its time");
+    else if (status < 0 && (is_own_fault(status) || misused_))
+        strike(why_.empty() ? "failed without a reason" : why_.c_str());
+    else if (status >= 0 && proves_)
+        callee_.strikes.good();
+}
+
+void Call::strike(const char* why) noexcept
+{
+    if (!callee_.strikes.bad(core::system_clock().steady_us())) return;
+    core::log::warn("plugin " + callee_.id + " is benched, it keeps failing: " + name_of(function_) + "(): " + why);
+}
+
+void Call::refuse_result() noexcept
+{
+    refuse();
+    strike("its result breaks a rule");
+}
+
+core::Status may_call(Callee& callee)
+{
+    if (!callee.strikes.benched(core::system_clock().steady_us())) return core::Done{};
+    callee.stats.bench();
+    return core::Fault{.kind = core::FaultKind::PluginFailed, .message = "plugin " + callee.id + " keeps failing and is not called for a while"};
 }
 
 bool Call::over() const noexcept

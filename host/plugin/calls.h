@@ -1,8 +1,10 @@
 // One call into a plugin: its handle, its clock, and where host functions write while it lasts.
 #pragma once
 
+#include "core/result.h"
 #include "plugin/abi_value.h"
 #include "plugin/stats.h"
+#include "plugin/strikes.h"
 
 #include <chrono>
 #include <cstdint>
@@ -50,9 +52,13 @@ extern const portolan_ranking ranking_table;
 
 /// Who is called; lives as long as the plugin's library.
 struct Callee {
-    std::string id;
-    PluginStats stats;
+    std::string id, hash;
+    PluginStats stats = {};
+    Strikes strikes = {};
 };
+
+/// PluginFailed while the plugin is benched; when its time is over one caller is let through as the probe.
+core::Status may_call(Callee&);
 
 struct Facts { ///< what the host says at the start of a call
     std::uint32_t attempt = 0;
@@ -81,13 +87,24 @@ public:
         const auto took = std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now() - begin_).count();
         late_ = limit_us_ > 0 && took > limit_us_ * 1000;
         callee_.stats.count(function_, status >= 0, late_, took);
+        if (status < 0 || took > overrun_ns) [[unlikely]]
+            judge(status, took);
+        else if (proves_)
+            callee_.strikes.good();
         return status;
     }
 
     [[nodiscard]] bool late() const noexcept { return late_; }
     [[nodiscard]] const std::string& why() const noexcept { return why_; } ///< what fail() said last
     /// Counts a misuse against this call.
-    void refuse() noexcept { callee_.stats.refuse(function_); }
+    void refuse() noexcept { callee_.stats.refuse(function_), misused_ = true; }
+    /// A result that breaks a rule counts as a failure although the call said that it went well.
+    void refuse_result() noexcept;
+
+    /// The innermost call on this thread, for whoever must say what was going on; async-signal-safe.
+    [[nodiscard]] static const Call* current() noexcept { return top_; }
+    [[nodiscard]] const Callee& callee() const noexcept { return callee_; }
+    [[nodiscard]] Function function() const noexcept { return function_; }
 
     /// Misuses on threads where no call was running, so that nobody can be named.
     static std::uint64_t stray_refusals() noexcept;
@@ -103,17 +120,22 @@ private:
     }
     static Call* refused() noexcept;
     [[nodiscard]] bool over() const noexcept;
+    void judge(portolan_status status, std::int64_t took_ns) noexcept;
+    void strike(const char* why) noexcept;
+
+    static constexpr std::int64_t overrun_ns = 1'000'000'000; ///< so much over any limit that it counts as a failure
 
     static thread_local constinit Call* top_;
     Callee& callee_;
     const Function function_;
     const std::int64_t limit_us_;
+    const bool proves_; ///< its going well shows that the plugin works
     const Receivers receivers_;
     Call* below_ = nullptr;
     portolan_call call_;
     Clock::time_point begin_{};
     std::string why_;
-    bool stopped_ = false, late_ = false;
+    bool stopped_ = false, late_ = false, misused_ = false;
 };
 
 } // namespace plugin

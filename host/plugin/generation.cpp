@@ -3,6 +3,7 @@
 
 #include "core/log.h"
 #include "core/text.h"
+#include "plugin/elf.h"
 
 #include <algorithm>
 #include <filesystem>
@@ -46,10 +47,7 @@ Loaded refused_row(const std::string& file, std::string why)
 /// One scan in the making.
 class Scan {
 public:
-    Scan(const config::Plugins& plugins, const std::string& store, const Generation& before)
-        : plugins_(plugins), store_(store), before_(before), found_(std::make_shared<Generation>())
-    {
-    }
+    explicit Scan(const ScanPlan& plan) : plan_(plan), plugins_(plan.plugins), before_(plan.before), found_(std::make_shared<Generation>()) {}
 
     void folder(const std::string& path, Trust trust, bool shipped)
     {
@@ -62,22 +60,44 @@ public:
         }
         for (const auto& name : opened->libraries()) file((std::filesystem::path(path) / name).string(), *opened, name, shipped);
     }
-    std::shared_ptr<const Generation> done() { return std::move(found_); }
+    std::shared_ptr<const Generation> done()
+    {
+        for (const auto& [key, entry] : before_.components) found_->gone.insert(key);
+        found_->gone.insert(before_.gone.begin(), before_.gone.end());
+        for (const auto& [key, entry] : found_->components) found_->gone.erase(key);
+        return std::move(found_);
+    }
 
 private:
     void file(const std::string& path, const Folder& folder, const std::string& name, bool shipped)
     {
         if (auto library = load(folder, name)) {
-            auto grants = granted((*library)->manifest(), plugins_, shipped);
-            serve(*library, row_of(path, **library, std::move(grants)));
+            auto row = row_of(path, **library, granted((*library)->manifest(), plugins_, shipped));
+            if (const auto it = plan_.crashes.find(row.hash); it != plan_.crashes.end())
+                row.error = "on probation: it ended the process before, in " + it->second.last, core::log::warn("plugin " + path + " is " + row.error);
+            serve(*library, std::move(row));
         } else
             broken(path, library.fault().message, shipped);
     }
     core::Result<std::shared_ptr<const Library>> load(const Folder& folder, const std::string& name) const
     {
-        const auto file = folder.read(name, plugins_.allow);
+        const auto file = folder.read(name, {plugins_.allow, plugins_.signers});
         if (!file) return file.fault();
-        return Library::load(*file, store_);
+        if (const auto it = plan_.crashes.find(file->sha256); it != plan_.crashes.end() && it->second.times >= quarantine_after)
+            return quarantined(*file, it->second);
+        if (const auto no = plan_.rejected.find(file->sha256); no != plan_.rejected.end())
+            return core::Fault{.kind = core::FaultKind::PluginFailed, .message = no->second};
+        return Library::load(*file, plan_.store_dir);
+    }
+    /// Its components count as removed: a provider that needs one is out of use, and the others serve.
+    core::Fault quarantined(const PluginFile& file, const Crashes& crashes) const
+    {
+        if (const auto said = manifest_of(file.bytes))
+            if (const auto manifest = parse_manifest(*said))
+                for (const auto& [name, about] : manifest->components) found_->gone.insert(component_key(name));
+        return {.kind = core::FaultKind::PluginFailed,
+                .message = "in quarantine: this content ended the process " + std::to_string(crashes.times) + " times, last in " + crashes.last +
+                           "; a changed file is loaded again"};
     }
     /// The file is no good: what it was before goes on, if it was anything.
     void broken(const std::string& path, const std::string& why, bool shipped)
@@ -108,8 +128,8 @@ private:
         found_->served[std::move(file)] = {library, std::move(row)};
     }
 
+    const ScanPlan& plan_;
     const config::Plugins& plugins_;
-    const std::string& store_;
     const Generation& before_;
     std::shared_ptr<Generation> found_;
 };
@@ -136,14 +156,23 @@ std::string Generation::nearest(std::string_view name) const
     return std::string(core::nearest(name, names));
 }
 
-std::shared_ptr<const Generation> scan(const config::Plugins& plugins, const std::string& store_dir, const std::string& shipped_dir,
-                                       const Generation& before)
+bool Generation::has_hash(const std::string& hash) const
 {
-    Scan scan(plugins, store_dir, before);
-    const auto trust = trust_of(plugins.trust);
+    return std::any_of(served.begin(), served.end(), [&](const auto& s) { return s.second.library->hash() == hash; });
+}
+
+std::vector<std::string> folders_of(const config::Plugins& plugins, const std::string& shipped_dir)
+{
+    return plugins.dirs.empty() || plugins.only_shipped ? std::vector<std::string>{shipped_dir} : plugins.dirs;
+}
+
+std::shared_ptr<const Generation> scan(const ScanPlan& plan)
+{
+    Scan scan(plan);
+    const auto trust = trust_of(plan.plugins.trust);
     if (!trust) core::log::error(trust.fault().message + "; pinned is used");
-    const auto dirs = plugins.dirs.empty() ? std::vector<std::string>{shipped_dir} : plugins.dirs;
-    for (const auto& dir : dirs) scan.folder(dir, trust ? *trust : Trust::Pinned, same_folder(dir, shipped_dir));
+    for (const auto& dir : folders_of(plan.plugins, plan.shipped_dir))
+        scan.folder(dir, trust ? *trust : Trust::Pinned, same_folder(dir, plan.shipped_dir));
     return scan.done();
 }
 

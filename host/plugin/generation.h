@@ -2,9 +2,11 @@
 #pragma once
 
 #include "plugin/adapters.h"
+#include "plugin/crash.h"
 #include "plugin/registry.h"
 
 #include <map>
+#include <set>
 
 namespace plugin {
 
@@ -29,14 +31,28 @@ public:
     [[nodiscard]] const Entry* find(std::string_view component) const;
     /// The component name that `name` is most likely a slip of; empty if none is near.
     [[nodiscard]] std::string nearest(std::string_view name) const;
+    [[nodiscard]] bool has_hash(const std::string& hash) const;
 
     std::map<std::string, Entry> components; ///< by component_key
     std::map<std::string, Served> served;
+    std::set<std::string> gone;              ///< keys of components that served in an earlier generation and have no file any more
     std::vector<Loaded> rows;
     std::vector<std::string> warnings;
 };
 
-/// [load] Looks through the folders; see Registry::load(). `before`: what served until now.
-std::shared_ptr<const Generation> scan(const config::Plugins&, const std::string& store_dir, const std::string& shipped_dir, const Generation& before);
+struct ScanPlan {
+    const config::Plugins& plugins;
+    const std::string& store_dir;
+    const std::string& shipped_dir;
+    const Generation& before;                               ///< what served until now
+    const std::map<std::string, Crashes>& crashes;          ///< what ended earlier processes, by SHA-256
+    const std::map<std::string, std::string>& rejected;     ///< SHA-256 -> why files of that content may not serve
+};
+
+/// [load] Looks through the folders; see Registry::load().
+std::shared_ptr<const Generation> scan(const ScanPlan&);
+
+/// The folders that a scan looks into.
+std::vector<std::string> folders_of(const config::Plugins&, const std::string& shipped_dir);
 
 } // namespace plugin

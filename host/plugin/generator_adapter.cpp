@@ -80,6 +80,7 @@ public:
     }
     core::Result<std::unique_ptr<dispatch::GeneratorRun>> open_run(const dispatch::CallFacts& facts, const dispatch::ProviderRequest& request) const override
     {
+        if (const auto may = may_call(instance_->callee()); !may) return may.fault();
         auto run = std::make_unique<PluginRun>(instance_, face_, request);
         if (const auto opened = run->open(facts, request); !opened) return opened.fault();
         return std::unique_ptr<dispatch::GeneratorRun>(std::move(run));

@@ -25,13 +25,15 @@ core::Result<std::shared_ptr<const Instance>> Instance::create(std::shared_ptr<c
 
 Instance::~Instance()
 {
-    if (!made_) return;
-    const std::lock_guard guard(library_->load_lock());
-    Call call(callee(), Function::Close, {});
-    call.run([&](const portolan_call*) {
-        library_->table().destroy(to_abi(component_), self_);
-        return portolan_status{PORTOLAN_OK};
-    });
+    if (made_) {
+        const std::lock_guard guard(library_->load_lock());
+        Call call(callee(), Function::Close, {});
+        call.run([&](const portolan_call*) {
+            library_->table().destroy(to_abi(component_), self_);
+            return portolan_status{PORTOLAN_OK};
+        });
+    }
+    library_->instances().fetch_sub(1, std::memory_order_release);
 }
 
 } // namespace plugin

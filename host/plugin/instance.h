@@ -41,6 +41,7 @@ private:
     Instance(std::shared_ptr<const Library> library, std::string component, std::string config, const CallLimits& limits)
         : library_(std::move(library)), component_(std::move(component)), config_(std::move(config)), limits_(limits)
     {
+        library_->instances().fetch_add(1, std::memory_order_relaxed);
     }
     std::shared_ptr<const Library> library_;
     std::string component_, config_;

@@ -6,6 +6,7 @@
 
 #include <boost/dll/shared_library.hpp>
 
+#include <fstream>
 #include <map>
 
 namespace plugin {
@@ -49,7 +50,7 @@ core::Result<portolan_plugin> adopt(const portolan_plugin* table, std::string_vi
 } // namespace
 
 Library::Library(portolan_plugin table, Manifest manifest, std::string hash)
-    : table_(table), manifest_(std::move(manifest)), hash_(std::move(hash)), callee_{manifest_.id, {}}
+    : table_(table), manifest_(std::move(manifest)), hash_(std::move(hash)), callee_{manifest_.id, hash_}
 {
 }
 
@@ -78,6 +79,20 @@ core::Result<std::shared_ptr<const Library>> Library::load(const PluginFile& fil
     if (!table) return table.fault();
     mapped.library = std::make_shared<const Library>(*table, std::move(*manifest), file.sha256);
     return mapped.library;
+}
+
+bool Library::unload(std::shared_ptr<const Library> library)
+{
+    auto& set = mapped_set();
+    const std::lock_guard guard(set.lock);
+    const auto it = set.by_hash.find(library->hash());
+    if (it == set.by_hash.end() || it->second.library != library || library.use_count() > 2) return false;
+    const auto path = it->second.code.location().string();
+    set.by_hash.erase(it);
+    std::ifstream maps("/proc/self/maps");
+    for (std::string line; std::getline(maps, line);)
+        if (line.find(path) != line.npos) return false;
+    return true;
 }
 
 } // namespace plugin

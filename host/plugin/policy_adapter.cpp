@@ -124,6 +124,8 @@ public:
         thread_local Scratch scratch;
         out.picks.clear(), out.skips.clear(), out.failure.clear();
         out.asked = false;
+        if (instance_->callee().strikes.sits()) [[unlikely]]
+            if (auto may = may_call(instance_->callee()); !may) return void(out.failure = std::move(may).fault().message);
         scratch.fill(from, grants_.content);
         const auto request = request_of(from.request);
         portolan_snapshot s{};

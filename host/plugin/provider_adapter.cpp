@@ -58,7 +58,7 @@ public:
         Outgoing out(shared_->instance->about(), shared_->bases);
         Call call(callee(), Function::Request, facts_of(facts, limits().request_us), {.http = &out});
         const auto status = call.run([&](const portolan_call* c) { return shared_->face.request(exchange_, c, &asked, &http_table); });
-        if (out.broke_a_rule()) call.refuse();
+        if (out.broke_a_rule()) call.refuse_result();
         if (status < 0) return fault_of_status(status, call.why());
         return std::move(out).done();
     }
@@ -117,6 +117,7 @@ public:
     [[nodiscard]] bool blocks() const override { return false; }
     core::Result<std::unique_ptr<dispatch::ProviderExchange>> open(const dispatch::CallFacts& facts, const dispatch::ProviderRequest& request) const override
     {
+        if (const auto may = may_call(instance_->callee()); !may) return may.fault();
         auto exchange = std::make_unique<PluginExchange>(shared_, request.native);
         if (const auto opened = exchange->open(facts, request); !opened) return opened.fault();
         return std::unique_ptr<dispatch::ProviderExchange>(std::move(exchange));

@@ -1,9 +1,11 @@
 // Components out of generations: configuration checked, instance made, table adapted.
 #include "plugin/registry.h"
 
+#include "core/log.h"
 #include "plugin/bounded_json.h"
 #include "plugin/generation.h"
 #include "plugin/schema.h"
+#include "plugin/staging.h"
 
 #include <nlohmann/json.hpp>
 
@@ -50,20 +52,21 @@ core::Result<Configured> configure(const Component& about, std::string_view text
     return c;
 }
 
-core::Fault no_component(const Generation& g, std::string_view name)
+core::Fault no_component(const Generation& g, std::string_view name, bool only_shipped)
 {
+    if (only_shipped || g.gone.contains(component_key(name)))
+        return {.kind = core::FaultKind::NoProvider, .message = "the plugin with the component \"" + std::string(name) + "\" was removed, is in quarantine, or is left out of a safe start"};
     const auto near = g.nearest(name);
     auto text = "no plugin has a component \"" + std::string(name) + '"';
     if (!near.empty()) text += ", did you mean \"" + near + "\"?";
     return wrong_request(std::move(text));
 }
 
-CallLimits limits_of(const config::Plugins& p) { return {p.decide_us, p.frame_us, p.request_us, p.create_us}; }
-
 } // namespace
 
 Registry::Registry(config::Plugins plugins, std::string store_dir, std::string shipped_dir)
-    : store_dir_(std::move(store_dir)), shipped_dir_(std::move(shipped_dir)), plugins_(std::move(plugins)), current_(std::make_shared<const Generation>())
+    : store_dir_(std::move(store_dir)), shipped_dir_(std::move(shipped_dir)), plugins_(std::move(plugins)), current_(std::make_shared<const Generation>()),
+      before_(current_), crashes_(read_crashes(crash_file(store_dir_)))
 {
 }
 Registry::~Registry() = default;
@@ -79,10 +82,83 @@ std::shared_ptr<const Generation> Registry::load()
 std::shared_ptr<const Generation> Registry::load(config::Plugins plugins)
 {
     const std::lock_guard one_at_a_time(loading_);
-    auto next = scan(plugins, store_dir_, shipped_dir_, *current());
-    const std::lock_guard guard(lock_);
-    plugins_ = std::move(plugins);
-    return current_ = std::move(next);
+    {
+        const std::lock_guard guard(lock_);
+        plugins_ = std::move(plugins);
+        before_ = current_;
+        rejected_.clear(), failed_.clear();
+    }
+    return scan_again(before_);
+}
+
+/// Under loading_: what it reads here changes only there.
+std::shared_ptr<const Generation> Registry::scan_again(const std::shared_ptr<const Generation>& before)
+{
+    auto next = scan({plugins_, store_dir_, shipped_dir_, *before, crashes_, rejected_});
+    replace(next);
+    return next;
+}
+
+bool Registry::bring_back()
+{
+    const std::lock_guard one_at_a_time(loading_);
+    {
+        const std::lock_guard guard(lock_);
+        if (failed_.empty()) return false;
+        rejected_.merge(failed_);
+        failed_.clear();
+    }
+    scan_again(before_);
+    return true;
+}
+
+void Registry::undo()
+{
+    const std::lock_guard one_at_a_time(loading_);
+    replace(before_);
+}
+
+/// Files of `next` serve from now on; libraries that no file of it has any more are on their way out.
+void Registry::replace(std::shared_ptr<const Generation> next)
+{
+    std::set<std::string> keep;
+    {
+        const std::lock_guard guard(lock_);
+        for (const auto& [file, served] : current_->served) {
+            const bool known = std::any_of(leaving_.begin(), leaving_.end(), [&](const Leaving& l) { return l.library == served.library; });
+            if (!known && !next->has_hash(served.library->hash())) leaving_.push_back({served.library, served.row});
+        }
+        std::erase_if(leaving_, [&](const Leaving& l) { return next->has_hash(l.library->hash()); });
+        for (const auto& leaving : leaving_) keep.insert(leaving.library->hash());
+        for (const auto& [file, served] : before_->served) keep.insert(served.library->hash());
+        for (const auto& [file, served] : next->served) keep.insert(served.library->hash());
+        current_ = std::move(next);
+    }
+    purge(store_dir_, keep);
+}
+
+void Registry::retire()
+{
+    const std::lock_guard one_at_a_time(loading_);
+    std::vector<std::shared_ptr<const Library>> drained;
+    {
+        const std::lock_guard guard(lock_);
+        std::erase_if(leaving_, [&](Leaving& l) {
+            if (l.library->instances().load(std::memory_order_acquire)) return false;
+            drained.push_back(std::move(l.library));
+            return true;
+        });
+        if (!drained.empty()) before_ = current_; // it would hold them
+        retirements_.retired += drained.size();
+        if (plugins_.unload != "try") return;
+    }
+    for (auto& library : drained) {
+        const auto name = library->manifest().id + ' ' + library->hash().substr(0, 12);
+        const bool gone = Library::unload(std::move(library));
+        core::log::info("plugin " + name + (gone ? " was unloaded" : " has drained and stays mapped"));
+        const std::lock_guard guard(lock_);
+        ++(gone ? retirements_.unloaded : retirements_.stayed_mapped);
+    }
 }
 
 std::shared_ptr<const Generation> Registry::current() const
@@ -91,52 +167,103 @@ std::shared_ptr<const Generation> Registry::current() const
     return current_;
 }
 
+bool Registry::only_shipped() const
+{
+    const std::lock_guard guard(lock_);
+    return plugins_.only_shipped;
+}
+
+CallLimits Registry::limits() const
+{
+    const std::lock_guard guard(lock_);
+    return {plugins_.decide_us, plugins_.frame_us, plugins_.request_us, plugins_.create_us};
+}
+
+/// A component could not be made: if its file changed in the last load(), the change may be to blame.
+void Registry::blame(const std::string& hash, const std::string& why) const
+{
+    const std::lock_guard guard(lock_);
+    if (!before_->served.empty() && !before_->has_hash(hash)) failed_[hash] = why;
+}
+
 core::Result<std::unique_ptr<dispatch::Provider>> Registry::make_provider(std::string_view component, std::string_view config) const
 {
     const auto generation = current();
     const auto* entry = generation->find(component);
-    if (!entry) return no_component(*generation, component);
+    if (!entry) return no_component(*generation, component, only_shipped());
     const auto& about = entry->library->manifest().components.at(entry->name);
     const bool generator = about.kind == PORTOLAN_GENERATOR;
     if (!generator && about.kind != PORTOLAN_PROVIDER) return wrong_request(entry->name + " is no provider but " + about.kind);
-    auto configured = configure(about, config);
-    if (!configured) return configured.fault();
-    auto bases = resolve_bases(about, configured->base_url, configured->config);
-    if (!bases) return bases.fault();
-    std::unique_lock guard(lock_);
-    const auto limits = limits_of(plugins_);
-    guard.unlock();
-    auto instance = Instance::create(entry->library, entry->name, std::move(configured->config), limits);
-    if (!instance) return instance.fault();
-    return generator ? adapt_generator(std::move(*instance)) : adapt_provider(std::move(*instance), std::move(*bases));
+    const auto make = [&]() -> core::Result<std::unique_ptr<dispatch::Provider>> {
+        auto configured = configure(about, config);
+        if (!configured) return configured.fault();
+        auto bases = resolve_bases(about, configured->base_url, configured->config);
+        if (!bases) return bases.fault();
+        auto instance = Instance::create(entry->library, entry->name, std::move(configured->config), limits());
+        if (!instance) return instance.fault();
+        return generator ? adapt_generator(std::move(*instance)) : adapt_provider(std::move(*instance), std::move(*bases));
+    };
+    auto made = make();
+    if (!made) blame(entry->library->hash(), made.fault().message);
+    return made;
 }
 
-core::Result<std::unique_ptr<routing::Policy>> Registry::make_policy(std::string_view component, std::string_view config) const
+core::Result<std::unique_ptr<routing::Policy>> Registry::make_policy(std::string_view component, std::string_view config, Wanted wanted) const
 {
     const auto generation = current();
     const auto* entry = generation->find(component);
-    if (!entry) return no_component(*generation, component);
+    if (!entry) return no_component(*generation, component, only_shipped());
     const auto& about = entry->library->manifest().components.at(entry->name);
     if (about.kind != PORTOLAN_POLICY) return wrong_request(entry->name + " is no policy but " + about.kind);
-    auto completed = complete(about.config_schema, config);
-    if (!completed.mistakes.empty()) return wrong_request(lines_of(completed.mistakes));
-    std::unique_lock guard(lock_);
-    const auto limits = limits_of(plugins_);
-    guard.unlock();
-    auto instance = Instance::create(entry->library, entry->name, std::move(completed.json), limits);
-    if (!instance) return instance.fault();
-    return adapt_policy(std::move(*instance), entry->grants);
+    const auto make = [&]() -> core::Result<std::unique_ptr<routing::Policy>> {
+        auto completed = complete(about.config_schema, config);
+        if (!completed.mistakes.empty()) return wrong_request(lines_of(completed.mistakes));
+        auto instance = Instance::create(entry->library, entry->name, std::move(completed.json), limits());
+        if (!instance) return instance.fault();
+        return adapt_policy(std::move(*instance), entry->grants);
+    };
+    auto made = make();
+    if (!made && wanted == Wanted::Serve) blame(entry->library->hash(), made.fault().message);
+    return made;
 }
 
-std::vector<Loaded> Registry::list() const { return current()->rows; }
+std::vector<std::string> Registry::folders(const config::Plugins& plugins) const { return folders_of(plugins, shipped_dir_); }
+
+std::vector<Loaded> Registry::list() const
+{
+    const std::lock_guard guard(lock_);
+    auto rows = current_->rows;
+    for (auto& row : rows)
+        if (const auto it = current_->served.find(row.file); it != current_->served.end() && row.state == "serving") {
+            row.instances = it->second.library->instances().load(std::memory_order_relaxed);
+            if (it->second.library->callee().strikes.sits()) row.state = "benched";
+        }
+    for (const auto& leaving : leaving_)
+        if (const auto n = leaving.library->instances().load(std::memory_order_relaxed)) {
+            rows.push_back(leaving.row);
+            rows.back().state = "draining", rows.back().instances = n, rows.back().error.clear();
+        }
+    return rows;
+}
+
+Retirements Registry::retirements() const
+{
+    const std::lock_guard guard(lock_);
+    return retirements_;
+}
+
 std::vector<std::string> Registry::warnings() const { return current()->warnings; }
 
 std::vector<StatsOf> Registry::stats() const
 {
     std::vector<StatsOf> all;
-    for (const auto& [file, served] : current()->served)
-        if (const auto& l = *served.library; std::none_of(all.begin(), all.end(), [&](const StatsOf& s) { return s.hash == l.hash(); }))
-            all.push_back({l.manifest().id, l.hash(), &l.callee().stats});
+    const auto add = [&all](const std::shared_ptr<const Library>& l) {
+        if (std::any_of(all.begin(), all.end(), [&](const StatsOf& s) { return s.hash == l->hash(); })) return;
+        all.push_back({l->manifest().id, l->hash(), std::shared_ptr<const PluginStats>(l, &l->callee().stats)});
+    };
+    const std::lock_guard guard(lock_);
+    for (const auto& [file, served] : current_->served) add(served.library);
+    for (const auto& leaving : leaving_) add(leaving.library);
     return all;
 }
 

@@ -82,4 +82,15 @@ core::Result<std::string> stage(const PluginFile& file, const std::string& store
     return path;
 }
 
+void purge(const std::string& store, const std::set<std::string>& keep)
+{
+    std::error_code ec;
+    for (std::filesystem::directory_iterator it(store, ec), end; !ec && it != end; it.increment(ec)) {
+        const auto name = it->path().filename().string();
+        const bool a_hash = name.size() == 64 && name.find_first_not_of("0123456789abcdef") == name.npos;
+        std::error_code left;
+        if (a_hash && !keep.contains(name) && !it->is_symlink(left)) std::filesystem::remove_all(it->path(), left); // what is left is removed next time
+    }
+}
+
 } // namespace plugin

@@ -26,6 +26,8 @@ class PluginStats {
 public:
     void count(Function, bool ok, bool late, std::int64_t took_ns) noexcept;
     void refuse(Function, std::uint64_t times = 1) noexcept;
+    void bench() noexcept { benched_.fetch_add(1, std::memory_order_relaxed); } ///< a call that was not made
+    [[nodiscard]] std::uint64_t benched() const noexcept { return benched_.load(std::memory_order_relaxed); }
     [[nodiscard]] CallCounts read(Function) const noexcept;
 
 private:
@@ -39,6 +41,7 @@ private:
     };
     Row& row(Function) noexcept;
     std::array<Shard, 4> shards_;
+    Counter benched_{0};
 };
 
 } // namespace plugin

@@ -4,12 +4,16 @@
 #include "core/text.h"
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
+#include <charconv>
+#include <csignal>
 #include <cstring>
 #include <dirent.h>
 #include <fcntl.h>
 #include <filesystem>
 #include <openssl/evp.h>
+#include <memory>
 #include <optional>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -18,7 +22,7 @@ namespace plugin {
 
 namespace {
 
-constexpr std::size_t max_file_bytes = std::size_t{512} << 20;
+constexpr std::size_t signature_bytes = 64, key_bytes = 32;
 constexpr int max_folders_above = 256;
 
 core::Fault refused(std::string why) { return {.kind = core::FaultKind::PluginFailed, .message = std::move(why)}; }
@@ -99,6 +103,20 @@ core::Status check_path(const std::filesystem::path& path, Trust trust, const Ow
     return core::Done{};
 }
 
+/// True if somebody has the file open for writing: then a lease for reading cannot be had. False where file systems know no leases.
+bool is_being_written(const Descriptor& fd)
+{
+    fcntl(fd.get(), F_SETSIG, SIGURG); // whoever opens it meanwhile breaks the lease: a signal that is ignored
+    if (fcntl(fd.get(), F_SETLEASE, F_RDLCK) != 0) return errno == EAGAIN;
+    fcntl(fd.get(), F_SETLEASE, F_UNLCK);
+    return false;
+}
+
+bool same_content(const struct stat& a, const struct stat& b)
+{
+    return a.st_size == b.st_size && a.st_mtim.tv_sec == b.st_mtim.tv_sec && a.st_mtim.tv_nsec == b.st_mtim.tv_nsec;
+}
+
 bool is_plain_library(std::string_view name)
 {
     return name.size() > 3 && name.size() < 256 && name.ends_with(".so") && name[0] != '.' && name.find('/') == name.npos &&
@@ -110,9 +128,10 @@ bool is_plain_library(std::string_view name)
 core::Result<Trust> trust_of(std::string_view name)
 {
     if (name == "pinned") return Trust::Pinned;
+    if (name == "signed") return Trust::Signed;
     if (name == "directory-owner") return Trust::DirectoryOwner;
     if (name == "any") return Trust::Any;
-    return refused("plugins.trust must be pinned, directory-owner or any, is \"" + std::string(name) + '"');
+    return refused("plugins.trust must be pinned, signed, directory-owner or any, is \"" + std::string(name) + '"');
 }
 
 std::string sha256_hex(std::string_view bytes)
@@ -125,6 +144,19 @@ std::string sha256_hex(std::string_view bytes)
     return hex;
 }
 
+bool is_signed_by(std::string_view bytes, std::string_view signature, std::string_view public_key_hex)
+{
+    std::array<unsigned char, key_bytes> key{};
+    if (public_key_hex.size() != 2 * key_bytes || signature.size() != signature_bytes) return false;
+    for (std::size_t i = 0; i < key_bytes; ++i)
+        if (std::from_chars(public_key_hex.data() + 2 * i, public_key_hex.data() + 2 * i + 2, key[i], 16).ptr != public_key_hex.data() + 2 * i + 2) return false;
+    const std::unique_ptr<EVP_PKEY, decltype(&EVP_PKEY_free)> pkey(EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, nullptr, key.data(), key.size()), EVP_PKEY_free);
+    const std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context(EVP_MD_CTX_new(), EVP_MD_CTX_free);
+    const auto raw = [](std::string_view v) { return reinterpret_cast<const unsigned char*>(v.data()); }; // NOLINT: how OpenSSL wants bytes
+    return pkey && context && EVP_DigestVerifyInit(context.get(), nullptr, nullptr, nullptr, pkey.get()) == 1 &&
+           EVP_DigestVerify(context.get(), raw(signature), signature.size(), raw(bytes), bytes.size()) == 1;
+}
+
 Descriptor& Descriptor::operator=(Descriptor&& o) noexcept
 {
     std::swap(fd_, o.fd_);
@@ -135,7 +167,7 @@ Descriptor::~Descriptor()
     if (fd_ >= 0) close(fd_);
 }
 
-core::Result<std::string> read_all(const Descriptor& file)
+core::Result<std::string> read_all(const Descriptor& file, std::size_t at_most)
 {
     std::string bytes;
     for (std::size_t used = 0;;) {
@@ -144,7 +176,7 @@ core::Result<std::string> read_all(const Descriptor& file)
         if (n < 0 && errno == EINTR) continue;
         if (n < 0) return refused("cannot be read" + reason());
         used += static_cast<std::size_t>(n);
-        if (used > max_file_bytes) return refused("larger than 512 MiB");
+        if (used > at_most) return refused("larger than " + std::to_string(at_most) + " bytes");
         if (n == 0) {
             bytes.resize(used);
             return bytes;
@@ -186,9 +218,8 @@ std::vector<std::string> Folder::libraries() const
     return names;
 }
 
-core::Result<PluginFile> Folder::read(const std::string& name, const std::map<std::string, std::string>& allow) const
+core::Result<std::string> Folder::bytes_of(const std::string& name, std::size_t at_most) const
 {
-    if (!is_plain_library(name)) return refused("not a plain file name that ends in .so");
     // NONBLOCK: opening a FIFO must not wait for a writer
     const Descriptor fd(openat(fd_.get(), name.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK));
     if (!fd && errno == ELOOP) return refused("is a symbolic link");
@@ -197,15 +228,37 @@ core::Result<PluginFile> Folder::read(const std::string& name, const std::map<st
     if (fstat(fd.get(), &s) != 0) return refused("cannot be looked at" + reason());
     if (!S_ISREG(s.st_mode)) return refused("is not a regular file");
     if (const auto why = distrust(s, trust_)) return refused("is not trusted: " + *why);
-    auto bytes = read_all(fd);
+    if (is_being_written(fd)) return refused("is being written to");
+    auto bytes = read_all(fd, at_most);
+    if (!bytes) return bytes.fault();
+    struct stat after{};
+    if (fstat(fd.get(), &after) != 0 || !same_content(s, after)) return refused("changed while it was read");
+    return bytes;
+}
+
+core::Status Folder::check_signature(const PluginFile& file, const std::vector<std::string>& signers) const
+{
+    const auto signature = bytes_of(file.name + ".sig", signature_bytes);
+    if (!signature) return refused("its signature " + file.name + ".sig: " + signature.fault().message);
+    for (const auto& key : signers)
+        if (is_signed_by(file.bytes, *signature, key)) return core::Done{};
+    return refused(signers.empty() ? "plugins.signers is empty: nobody's signature counts" : "its signature is by none of plugins.signers");
+}
+
+core::Result<PluginFile> Folder::read(const std::string& name, const Vouched& vouched) const
+{
+    if (!is_plain_library(name)) return refused("not a plain file name that ends in .so");
+    auto bytes = bytes_of(name, max_file_bytes);
     if (!bytes) return bytes.fault();
     PluginFile file{name, std::move(*bytes), {}};
     file.sha256 = sha256_hex(file.bytes);
     if (trust_ == Trust::Pinned) {
-        const auto pinned = allow.find(name);
-        if (pinned == allow.end()) return refused("plugins.allow does not name it; its SHA-256 is " + file.sha256);
+        const auto pinned = vouched.allow.find(name);
+        if (pinned == vouched.allow.end()) return refused("plugins.allow does not name it; its SHA-256 is " + file.sha256);
         if (core::lower(pinned->second) != file.sha256) return refused("its SHA-256 is " + file.sha256 + ", plugins.allow says " + pinned->second);
     }
+    if (trust_ == Trust::Signed)
+        if (const auto good = check_signature(file, vouched.signers); !good) return good.fault();
     return file;
 }
 

@@ -29,7 +29,7 @@ struct Wall {
     plugin::Registry registry;
     std::unique_ptr<routing::Policy> policy;
     Wall(const std::string& file, const std::string& component, const std::string& config, config::Plugins settings = {})
-        : registry((box.put(file), with_box(settings)), box.store().string(), "/nowhere")
+        : registry((box.put(file, distinct()), with_box(settings)), box.store().string(), "/nowhere")
     {
         registry.load();
         auto made = registry.make_policy(component, config);

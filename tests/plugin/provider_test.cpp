@@ -17,7 +17,7 @@ struct Wall {
     std::unique_ptr<Provider> provider;
 
     Wall(const std::string& file, const std::string& component, const std::string& config, config::Plugins settings = {})
-        : registry((box.put(file), take(box, std::move(settings))), box.store().string(), "/nowhere")
+        : registry((box.put(file, distinct()), take(box, std::move(settings))), box.store().string(), "/nowhere")
     {
         registry.load();
         auto made = registry.make_provider(component, config);

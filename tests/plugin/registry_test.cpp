@@ -113,7 +113,7 @@ TEST_CASE("equal bytes are one library and changed bytes are another beside it")
     registry.load();
     const auto before = registry.list().at(0).hash;
     const auto old_provider = registry.make_provider("plain-wire", "{}");
-    const auto* old_counters = registry.stats().at(0).stats;
+    const auto old_counters = registry.stats().at(0).stats;
     registry.load();
     CHECK(registry.stats().at(0).stats == old_counters);
     box.put("good", "two");
@@ -210,4 +210,118 @@ TEST_CASE("pinned hashes are held to by the registry")
     auto registry = box.registry(settings);
     registry.load();
     CHECK(registry.list().at(0).state == "refused");
+}
+
+TEST_CASE("a changed plugin that cannot be made into what is configured leaves the version before it serving")
+{
+    const Sandbox box;
+    box.put("good", distinct(), "a");
+    auto registry = box.registry(box.settings());
+    registry.load();
+    const auto hash = registry.list().at(0).hash;
+    CHECK_FALSE(registry.bring_back());
+    box.put("differs", "", "b");
+    fs::remove(box.plugins() / "a.so");
+    box.put("misbehaves", distinct(), "a"); // another plugin under the name: it has no plain-wire
+    registry.load();
+    CHECK(registry.make_provider("plain-wire", "{}").fault().kind == core::FaultKind::NoProvider);
+    box.put("good", distinct(), "a");
+    registry.load();
+    CHECK(registry.make_provider("plain-wire", R"({"region":"moon"})").fault().message == "plain-wire: nobody serves the moon");
+    CHECK(registry.bring_back());
+    const auto rows = registry.list();
+    CHECK(row_of(rows, "a").id == "test.misbehaves");
+    CHECK(row_of(rows, "a").error == "the changed file was refused, the version before it goes on: plain-wire: nobody serves the moon");
+    CHECK_FALSE(registry.bring_back());
+    CHECK(hash != row_of(rows, "a").hash);
+}
+
+TEST_CASE("a policy that is only tried does not speak against its file")
+{
+    const Sandbox box;
+    box.put("faulty", distinct());
+    auto registry = box.registry(box.settings());
+    registry.load();
+    box.put("faulty", distinct());
+    registry.load();
+    CHECK_FALSE(registry.make_policy("faulty_policy", R"({"mode":"no-create"})", plugin::Registry::Wanted::IfPossible).ok());
+    CHECK_FALSE(registry.bring_back());
+    CHECK_FALSE(registry.make_policy("faulty_policy", R"({"mode":"no-create"})").ok());
+    CHECK(registry.bring_back());
+}
+
+TEST_CASE("what a load found can be undone")
+{
+    const Sandbox box;
+    box.put("good", distinct());
+    auto registry = box.registry(box.settings());
+    registry.load();
+    const auto hash = registry.list().at(0).hash;
+    box.put("good", distinct());
+    registry.load();
+    registry.undo();
+    CHECK(registry.list().at(0).hash == hash);
+}
+
+TEST_CASE("a replaced plugin drains as long as something was made from it, then it is retired and its copy is gone")
+{
+    const Sandbox box;
+    box.put("good", distinct());
+    auto settings = box.settings();
+    SECTION("and stays mapped") { settings.unload = "never"; }
+    SECTION("and is unmapped if asked for") { settings.unload = "try"; }
+    auto registry = box.registry(settings);
+    registry.load();
+    const auto old_hash = registry.list().at(0).hash;
+    auto held = registry.make_policy("in_order", "{}");
+    REQUIRE(held.ok());
+    CHECK(registry.list().at(0).instances == 1);
+    box.put("good", distinct());
+    registry.load();
+    registry.retire();
+    REQUIRE(registry.list().size() == 2);
+    CHECK((registry.list().at(1).state == "draining" && registry.list().at(1).hash == old_hash && registry.list().at(1).instances == 1));
+    CHECK(registry.stats().size() == 2);
+    CHECK(registry.retirements().retired == 0);
+    held->reset();
+    registry.retire();
+    CHECK(registry.list().size() == 1);
+    CHECK(registry.retirements().retired == 1);
+    CHECK(registry.retirements().unloaded + registry.retirements().stayed_mapped == (settings.unload == "try"));
+    std::ifstream maps("/proc/self/maps");
+    const std::string mapped{std::istreambuf_iterator<char>(maps), {}};
+    CHECK((mapped.find(old_hash) != mapped.npos) == (registry.retirements().unloaded == 0));
+    registry.load();
+    CHECK_FALSE(fs::exists(box.store() / old_hash));
+    CHECK(fs::exists(box.store() / registry.list().at(0).hash));
+}
+
+TEST_CASE("a safe start loads the shipped folder alone, and what is missing then counts as removed")
+{
+    const Sandbox box;
+    box.put("good", distinct());
+    auto settings = box.settings();
+    settings.only_shipped = true;
+    fs::create_directory(box.path / "shipped");
+    plugin::Registry registry(settings, box.store().string(), (box.path / "shipped").string());
+    registry.load();
+    CHECK(registry.list().empty());
+    CHECK(registry.make_policy("in_order", "{}").fault().kind == core::FaultKind::NoProvider);
+}
+
+TEST_CASE("a thousand replacements leak no descriptors")
+{
+    const Sandbox box;
+    auto registry = box.registry(box.settings());
+    const auto descriptors = [] { return std::distance(fs::directory_iterator("/proc/self/fd"), {}); };
+    const auto before = descriptors();
+    for (int i = 0; i < 1000; ++i) {
+        box.put("good", distinct());
+        registry.load();
+        const auto policy = registry.make_policy("in_order", "{}");
+        if (!policy) FAIL(policy.fault().message);
+        registry.retire();
+    }
+    CHECK(descriptors() == before);
+    CHECK(std::distance(fs::directory_iterator(box.store()), {}) <= 2);
 }

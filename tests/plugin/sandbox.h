@@ -21,6 +21,13 @@ inline fs::path build_dir()
 }
 inline fs::path fixture(const std::string& name) { return build_dir() / "test_plugins" / ("test_" + name + ".so"); }
 
+/// Bytes behind a plugin's file that make it a content of its own, with counters of its own.
+inline std::string distinct()
+{
+    static int n = 0;
+    return "distinct " + std::to_string(++n);
+}
+
 inline std::string slurp(const fs::path& file)
 {
     std::ifstream in(file, std::ios::binary);

@@ -5,6 +5,8 @@
 
 #include <catch2/catch.hpp>
 
+#include <openssl/evp.h>
+
 using namespace plugin;
 
 namespace {
@@ -17,11 +19,11 @@ bool build_tree_is_trusted(const Sandbox& box)
     return false;
 }
 
-std::string refusal(const Sandbox& box, const std::string& name, Trust trust = Trust::DirectoryOwner, const std::map<std::string, std::string>& allow = {})
+std::string refusal(const Sandbox& box, const std::string& name, Trust trust = Trust::DirectoryOwner, const Vouched& vouched = {})
 {
     const auto folder = Folder::open(box.plugins().string(), trust);
     if (!folder) return "folder: " + folder.fault().message;
-    const auto file = folder->read(name, allow);
+    const auto file = folder->read(name, vouched);
     return file ? "trusted" : file.fault().message;
 }
 
@@ -158,10 +160,10 @@ TEST_CASE("pinned files are those with the hash that the operator named")
     chmod((box.plugins() / "a.so").c_str(), 0644);
     const std::string hash = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
     CHECK(refusal(box, "a.so", Trust::Pinned) == "plugins.allow does not name it; its SHA-256 is " + hash);
-    CHECK(refusal(box, "a.so", Trust::Pinned, {{"b.so", hash}}).starts_with("plugins.allow does not name it"));
-    CHECK(refusal(box, "a.so", Trust::Pinned, {{"a.so", hash}}) == "trusted");
+    CHECK(refusal(box, "a.so", Trust::Pinned, {{{"b.so", hash}}, {}}).starts_with("plugins.allow does not name it"));
+    CHECK(refusal(box, "a.so", Trust::Pinned, {{{"a.so", hash}}, {}}) == "trusted");
     spit(box.plugins() / "a.so", "abd");
-    CHECK(refusal(box, "a.so", Trust::Pinned, {{"a.so", hash}}).ends_with("plugins.allow says " + hash));
+    CHECK(refusal(box, "a.so", Trust::Pinned, {{{"a.so", hash}}, {}}).ends_with("plugins.allow says " + hash));
 }
 
 TEST_CASE("a folder that is swapped after it was checked does not get its files read")
@@ -241,10 +243,161 @@ TEST_CASE("a store that others may write to is refused")
     CHECK(path.fault().message.find("not ours alone") != std::string::npos);
 }
 
-TEST_CASE("trust is one of three words")
+TEST_CASE("trust is one of four words")
 {
+    CHECK(*trust_of("signed") == Trust::Signed);
     CHECK(*trust_of("pinned") == Trust::Pinned);
     CHECK(*trust_of("directory-owner") == Trust::DirectoryOwner);
     CHECK(*trust_of("any") == Trust::Any);
     CHECK_FALSE(trust_of("all").ok());
+}
+
+namespace {
+
+/// An Ed25519 key of this test's own.
+class Signer {
+public:
+    Signer() : key_(EVP_PKEY_Q_keygen(nullptr, nullptr, "ED25519")) {}
+    ~Signer() { EVP_PKEY_free(key_); }
+    Signer(const Signer&) = delete;
+    Signer& operator=(const Signer&) = delete;
+    [[nodiscard]] std::string public_hex() const
+    {
+        unsigned char raw[32];
+        std::size_t n = sizeof raw;
+        EVP_PKEY_get_raw_public_key(key_, raw, &n);
+        std::string hex;
+        for (const auto b : raw) (hex += "0123456789ABCDEF"[b >> 4]) += "0123456789abcdef"[b & 15];
+        return hex;
+    }
+    [[nodiscard]] std::string sign(const std::string& bytes) const
+    {
+        std::string out(64, 0);
+        std::size_t n = out.size();
+        auto* context = EVP_MD_CTX_new();
+        EVP_DigestSignInit(context, nullptr, nullptr, nullptr, key_);
+        EVP_DigestSign(context, reinterpret_cast<unsigned char*>(out.data()), &n, reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size());
+        EVP_MD_CTX_free(context);
+        return out;
+    }
+
+private:
+    EVP_PKEY* key_;
+};
+
+void put(const fs::path& file, const std::string& bytes)
+{
+    fs::remove(file);
+    spit(file, bytes);
+    chmod(file.c_str(), 0644);
+}
+
+} // namespace
+
+TEST_CASE("signed files are those with a signature of their bytes by one of the operator's signers")
+{
+    const Sandbox box;
+    if (!build_tree_is_trusted(box)) return;
+    const Signer mine, stranger;
+    const Vouched vouched{{}, {stranger.public_hex().substr(0, 62) + "00", mine.public_hex()}};
+    put(box.plugins() / "a.so", "abc");
+    CHECK(refusal(box, "a.so", Trust::Signed, vouched).starts_with("its signature a.so.sig: cannot be opened"));
+    put(box.plugins() / "a.so.sig", mine.sign("abc"));
+    CHECK(refusal(box, "a.so", Trust::Signed, vouched) == "trusted");
+    CHECK(refusal(box, "a.so", Trust::Signed) == "plugins.signers is empty: nobody's signature counts");
+    put(box.plugins() / "a.so", "abd");
+    CHECK(refusal(box, "a.so", Trust::Signed, vouched) == "its signature is by none of plugins.signers");
+    put(box.plugins() / "a.so.sig", stranger.sign("abd"));
+    CHECK(refusal(box, "a.so", Trust::Signed, vouched) == "its signature is by none of plugins.signers");
+    for (const std::string& nonsense : {std::string(), mine.sign("abd").substr(1), mine.sign("abd") + "x"}) {
+        put(box.plugins() / "a.so.sig", nonsense);
+        CHECK(refusal(box, "a.so", Trust::Signed, vouched) != "trusted");
+    }
+    put(box.plugins() / "sig", mine.sign("abd"));
+    fs::remove(box.plugins() / "a.so.sig");
+    fs::create_symlink(box.plugins() / "sig", box.plugins() / "a.so.sig");
+    CHECK(refusal(box, "a.so", Trust::Signed, vouched) == "its signature a.so.sig: is a symbolic link");
+}
+
+TEST_CASE("a file that somebody is writing to is refused until it is closed")
+{
+    const Sandbox box;
+    put(box.plugins() / "a.so", "abc");
+    {
+        const std::ofstream writer(box.plugins() / "a.so", std::ios::app);
+        CHECK(refusal(box, "a.so", Trust::Any) == "is being written to");
+    }
+    CHECK(refusal(box, "a.so", Trust::Any) == "trusted");
+}
+
+TEST_CASE("seven attacks on the loader, no load")
+{
+    const Sandbox box;
+    if (!build_tree_is_trusted(box)) return;
+    auto settings = box.settings("directory-owner");
+    const auto good = [&](const std::string& trailing) { return slurp(fixture("good")) + trailing; };
+    const auto loads = [&] {
+        auto registry = box.registry(settings);
+        registry.load();
+        std::size_t n = 0;
+        for (const auto& row : registry.list()) n += row.state == "serving";
+        return n;
+    };
+    const auto file = box.plugins() / "a.so";
+    put(file, good("attacks"));
+    REQUIRE(loads() == 1); // without an attack it would
+    SECTION("a symbolic link")
+    {
+        put(box.path / "real.so", good("link"));
+        fs::remove(file);
+        fs::create_symlink(box.path / "real.so", file);
+        CHECK(loads() == 0);
+    }
+    SECTION("a file that everybody may write to")
+    {
+        chmod(file.c_str(), 0666);
+        CHECK(loads() == 0);
+    }
+    SECTION("a file of somebody else")
+    {
+        if (chown(file.c_str(), 65534, 65534) == 0)
+            CHECK(loads() == 0);
+        else
+            WARN("not root: skipped");
+    }
+    SECTION("another content than the pinned one")
+    {
+        settings.trust = "pinned";
+        settings.allow["a.so"] = sha256_hex(good("what the operator saw"));
+        CHECK(loads() == 0);
+    }
+    SECTION("a swap between check and mapping")
+    {
+        put(file, good("swap"));
+        const auto folder = Folder::open(box.plugins().string(), Trust::DirectoryOwner);
+        const auto read = folder->read("a.so", {});
+        REQUIRE(read.ok());
+        put(file, "evil");
+        const auto library = Library::load(*read, box.store().string());
+        REQUIRE(library.ok());
+        CHECK((*library)->hash() == sha256_hex(good("swap"))); // what was checked is what is mapped
+        CHECK(slurp(box.store() / (*library)->hash() / "a.so") == good("swap"));
+        CHECK(loads() == 0);
+    }
+    SECTION("a folder that others may write to")
+    {
+        chmod(box.plugins().c_str(), 0777);
+        CHECK(loads() == 0);
+        chmod(box.plugins().c_str(), 0755);
+        chmod(box.path.c_str(), 0777);
+        CHECK(loads() == 0);
+    }
+    SECTION("a name with a slash")
+    {
+        settings.trust = "pinned";
+        put(box.path / "b.so", good("slash"));
+        settings.allow["../b.so"] = sha256_hex(good("slash"));
+        CHECK(loads() == 0);
+        CHECK(refusal(box, "../b.so", Trust::Pinned, {settings.allow, {}}) == "not a plain file name that ends in .so");
+    }
 }

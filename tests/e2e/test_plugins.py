@@ -1,0 +1,211 @@
+"""Plugins that come, change, break and go while requests run, and plugins that kill the process."""
+
+import os
+import pathlib
+import shutil
+import signal
+import tempfile
+import threading
+import time
+import unittest
+
+from harness import BUILD, SLOWNESS, Portolan, ask_for, run_tests, settings, text_of, wait_until
+
+SHIPPED = BUILD / "plugins"
+FIXTURES = BUILD / "test_plugins"
+STREAMS = 200
+
+
+class Folder:
+    """A plugin folder of this test's own, beside the shipped one."""
+
+    def __init__(self):
+        self.path = pathlib.Path(tempfile.mkdtemp(prefix="portolan-drop-"))
+        self.n = 0
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        shutil.rmtree(self.path, ignore_errors=True)
+
+    def content(self, source):
+        """The plugin with other bytes behind it: a new version that does the same."""
+        self.n += 1
+        return source.read_bytes() + b"version %d" % self.n
+
+    def put(self, source, name, in_place=False):
+        """As a copy that is renamed, or by writing into the file that is there, slowly."""
+        data = self.content(source)
+        target = self.path / name
+        if in_place:
+            with open(target, "wb") as out:
+                for at in range(0, len(data), 1 << 16):
+                    out.write(data[at:at + (1 << 16)])
+                    out.flush()
+        else:
+            fresh = self.path / (name + ".tmp")
+            fresh.write_bytes(data)
+            fresh.replace(target)
+
+    def config(self, *providers, **more):
+        plugins = {"dirs": [str(SHIPPED), str(self.path)], "trust": "any", **more.pop("plugins", {})}
+        return settings(*providers, plugins=plugins, **more)
+
+
+def rows(host):
+    return {pathlib.Path(p["file"]).name: p for p in host.get("/api/plugins").json["plugins"] if p["state"] != "draining"}
+
+
+def two_seconds(condition, what):
+    began = time.monotonic()
+    value = wait_until(condition, 10, what)
+    took = time.monotonic() - began
+    if took > 2 * SLOWNESS:
+        raise AssertionError(f"{what} took {took:.1f} s")
+    return value
+
+
+ECHO = {"name": "slow", "type": "echo", "models": ["m"], "settings": {"delay_ms": 100, "tokens": 80}}
+NEW = {"name": "new", "type": "faulty", "models": ["m"]}
+
+
+class Swaps(unittest.TestCase):
+    def test_plugins_come_change_break_and_go_while_streams_run(self):
+        with Folder() as drop:
+            drop.put(SHIPPED / "echo.so", "echo.so")
+            limits = {"connections_per_ip": 1000}
+            with Portolan(drop.config(ECHO, server={"limits": limits})) as host:
+                streams = [host.stream(ask_for("slow/m", "all is well", stream=True)) for _ in range(STREAMS)]
+                self.assertTrue(all(s.head() == 200 for s in streams))
+                hash_of = lambda name: rows(host).get(name, {}).get("hash")
+
+                # a provider that is configured before its plugin is there, then the plugin
+                host.write_config(drop.config(ECHO, NEW, server={"limits": limits}))
+                host.wait_for_line("reload_refused")
+                drop.put(FIXTURES / "test_faulty.so", "faulty.so")
+                two_seconds(lambda: host.chat(ask_for("new/m")).status == 200, "serving a new plugin")
+                self.assertIn("survived", host.chat(ask_for("new/m")).json["choices"][0]["message"]["content"])
+
+                # replaced three times, both ways of writing, and the one that the streams run in as well
+                for in_place in (False, True, True):
+                    before = hash_of("faulty.so"), hash_of("echo.so")
+                    drop.put(FIXTURES / "test_faulty.so", "faulty.so", in_place)
+                    drop.put(SHIPPED / "echo.so", "echo.so", in_place)
+                    two_seconds(lambda: hash_of("faulty.so") != before[0] and hash_of("echo.so") != before[1], "replacing two plugins")
+                    self.assertEqual(host.chat(ask_for("new/m")).status, 200)
+                draining = [p for p in host.get("/api/plugins").json["plugins"] if p["state"] == "draining"]
+                self.assertTrue(any(p["id"] == rows(host)["echo.so"]["id"] for p in draining), "the streams hold the version they began with")
+
+                # broken: what served goes on, and the reason is told
+                before = hash_of("faulty.so")
+                (drop.path / "faulty.so").write_bytes(b"rubbish")
+                row = two_seconds(lambda: (r := rows(host)["faulty.so"])["error"] and r, "telling of a broken file")
+                self.assertEqual((row["state"], row["hash"]), ("serving", before))
+                self.assertIn("not an ELF file", row["error"])
+                host.wait_for_line("faulty.so.*not an ELF file")
+                self.assertEqual(host.chat(ask_for("new/m")).status, 200)
+
+                # removed: it goes, and the others stay
+                (drop.path / "faulty.so").unlink()
+                two_seconds(lambda: host.chat(ask_for("new/m")).status != 200, "taking a removed plugin out of use")
+                self.assertNotIn("faulty.so", rows(host))
+                drop.put(FIXTURES / "test_faulty.so", "faulty.so")
+                two_seconds(lambda: host.chat(ask_for("new/m")).status == 200, "taking it back")
+
+                whole = [s.read_all() for s in streams]
+                for s in streams:
+                    s.close()
+                self.assertTrue(all(s.complete for s in streams), "no stream was cut")
+                self.assertTrue(all(b"[DONE]" in w and len(text_of(w).split()) == 80 for w in whole))
+                wait_until(lambda: not [p for p in host.get("/api/plugins").json["plugins"] if p["state"] == "draining"], 5, "the drain")
+
+    def test_requests_finish_while_a_plugin_is_replaced_a_hundred_times(self):
+        with Folder() as drop:
+            drop.put(SHIPPED / "echo.so", "echo.so")
+            fast = {"name": "fast", "type": "echo", "models": ["m"]}
+            with Portolan(drop.config(fast)) as host:
+                wrong, done, stop = [], [0], threading.Event()
+
+                def ask():
+                    while not stop.is_set():
+                        reply = host.chat(ask_for("fast/m", "hello there"))
+                        done[0] += 1
+                        if reply.status != 200 or reply.json["choices"][0]["message"]["content"] != "hello there":
+                            wrong.append(reply)
+
+                threads = [threading.Thread(target=ask) for _ in range(4)]
+                for t in threads:
+                    t.start()
+                generations = set()
+                for i in range(100):
+                    drop.put(SHIPPED / "echo.so", "echo.so", in_place=i % 2 == 1)
+                    host.ask("POST", "/api/plugins/reload", {}) if i % 5 == 0 else time.sleep(0.02)
+                    generations.add(rows(host)["echo.so"]["hash"])
+                stop.set()
+                for t in threads:
+                    t.join()
+                self.assertEqual(wrong, [])
+                self.assertGreater(done[0], 100)
+                self.assertGreater(len(generations), 15)
+                fds = len(os.listdir(f"/proc/{host.process.pid}/fd"))
+                self.assertLess(fds, 60)
+                copies = [d for d in (host.folder / "data" / "plugins").iterdir() if d.is_dir() and any(f.name == "echo.so" for f in d.iterdir())]
+                self.assertLessEqual(len(copies), 4)
+
+
+class Crashes(unittest.TestCase):
+    def test_a_crash_names_the_plugin_then_probation_then_quarantine_then_a_new_chance(self):
+        bad = {"name": "bad", "type": "faulty", "models": ["m"], "settings": {"mode": "segfault"}}
+        good = {"name": "good", "type": "echo", "models": ["m"]}
+        with Folder() as drop, tempfile.TemporaryDirectory() as data:
+            drop.put(FIXTURES / "test_faulty.so", "faulty.so")
+            config, env = drop.config(bad, good), {"PORTOLAN_SERVER__DATA_DIR": data}
+            for i in range(2):
+                host = Portolan(config, env)
+                self.assertEqual(rows(host)["faulty.so"]["state"], "serving")
+                if i == 1:
+                    self.assertIn("on probation", rows(host)["faulty.so"]["error"])
+                with self.assertRaises(OSError):
+                    host.chat(ask_for("bad/m"))
+                self.assertEqual(host.exit_code(), -signal.SIGSEGV)
+                self.assertRegex(host.output(), r"FATAL: plugin test\.faulty \([0-9a-f]{12}\) ended the process in step\(\): signal 11")
+                host.stop()
+            with Portolan(config, env) as host:
+                row = rows(host)["faulty.so"]
+                self.assertEqual(row["state"], "refused")
+                self.assertIn("in quarantine", row["error"])
+                self.assertNotEqual(host.chat(ask_for("bad/m")).status, 200)
+                self.assertEqual(host.chat(ask_for("good/m")).status, 200)
+                drop.put(FIXTURES / "test_faulty.so", "faulty.so")
+                two_seconds(lambda: rows(host)["faulty.so"]["state"] == "serving", "a new chance")
+
+    def test_a_safe_start_leaves_out_what_is_not_shipped(self):
+        new = {"name": "new", "type": "faulty", "models": ["m"]}
+        with Folder() as drop:
+            drop.put(FIXTURES / "test_faulty.so", "faulty.so")
+            with Portolan(drop.config(new, {"name": "good", "type": "echo", "models": ["m"]}), arguments=["--safe-start"]) as host:
+                self.assertNotIn("faulty.so", rows(host))
+                self.assertEqual(host.chat(ask_for("good/m")).status, 200)
+                self.assertNotEqual(host.chat(ask_for("new/m")).status, 200)
+
+    def test_a_plugin_that_keeps_failing_is_benched_and_the_next_candidate_answers(self):
+        bad = {"name": "bad", "type": "faulty", "models": ["m"], "settings": {"mode": "garbage"}}
+        good = {"name": "good", "type": "echo", "models": ["m"]}
+        with Folder() as drop:
+            drop.put(FIXTURES / "test_faulty.so", "faulty.so")
+            with Portolan(drop.config(bad, good)) as host:
+                for _ in range(8):
+                    reply = host.chat(ask_for("m"))
+                    self.assertEqual(reply.status, 200, reply)
+                    self.assertEqual(reply.json["choices"][0]["message"]["content"], "hello")
+                self.assertEqual(rows(host)["faulty.so"]["state"], "benched")
+                host.wait_for_line("test.faulty is benched")
+                calls = rows(host)["faulty.so"]["calls"]
+                self.assertEqual(calls["failed"], 5)
+                self.assertGreaterEqual(calls["benched"], 3)
+                self.assertRegex(host.get("/metrics").body.decode(), r'portolan_plugin_calls_total\{plugin="test.faulty",result="error"\} 5')
+
+
+if __name__ == "__main__":
+    run_tests()
