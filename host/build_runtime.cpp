@@ -22,6 +22,12 @@ std::string account_id(const config::Provider& p, const config::Account& a)
     return p.name + '/' + a.name + '#' + std::to_string(std::hash<std::string>()(a.key.value));
 }
 
+routing::Recovery recovery_of(const std::string& word)
+{
+    using enum routing::Recovery;
+    return word == "none" ? None : word == "restart" ? Restart : word == "continue" ? Continue : Default;
+}
+
 class Builder {
 public:
     Builder(std::shared_ptr<const config::Config> config, plugin::Registry& registry, ledger::HealthBook& health)
@@ -72,6 +78,7 @@ private:
             if (!place) return problems_.push_back("provider " + p.name + ": base_url: " + place.fault().message);
             e.place = std::move(place).value();
         }
+        e.limits = limits_of(p);
         if (e.accounts.size() > 1 && p.account_policy != "fill-first") {
             auto policy = registry_.make_policy(p.account_policy, "{}");
             const bool removed = !policy && policy.fault().kind == core::FaultKind::NoProvider;
@@ -100,11 +107,27 @@ private:
         runtime_->endpoints.push_back(std::move(e));
     }
 
+    std::shared_ptr<const ledger::Limits> limits_of(const config::Provider& p)
+    {
+        const auto allowance = [](const config::ProviderLimits& l) { return ledger::Allowance{l.rpm.value_or(0), l.tpm.value_or(0), l.concurrent.value_or(0)}; };
+        ledger::Limits out;
+        out.rules.provider = allowance(p.limits), out.rules.queue_us = p.limits.queue_ms * 1000;
+        bool any = out.rules.provider.any();
+        for (const auto& a : p.accounts) {
+            out.rules.accounts.emplace_back(account_id(p, a), allowance(a.limits));
+            any = any || out.rules.accounts.back().second.any();
+        }
+        if (!any) return nullptr;
+        out.gate = health_.gate(p.name);
+        return std::make_shared<const ledger::Limits>(std::move(out));
+    }
+
     void add_target(const config::Provider& p, std::size_t endpoint, const dispatch::Provider& provider, const config::ModelFacts& facts, bool open)
     {
         auto t = std::make_unique<routing::Target>();
         t->endpoint = endpoint, t->provider = p.name, t->model = facts.id, t->id = p.name + '/' + facts.id;
         t->upstream_model = facts.upstream.empty() ? facts.id : facts.upstream;
+        t->limits = limits_of(p);
         t->facts = facts, t->priority = p.priority, t->weight = p.weight, t->open = open, t->local = p.local;
         t->labels.emplace_back("tier", p.tier);
         for (const auto& [name, value] : p.tags) t->labels.emplace_back(name, value);
@@ -155,6 +178,7 @@ private:
         auto route = std::make_unique<routing::Route>();
         route->name = r.name, route->policy_name = r.policy, route->deadline_ms = r.deadline_ms;
         if (made) route->policy = std::move(made).value();
+        route->recovery = recovery_of(r.recovery);
         route->sequence = sequence_of("route " + r.name);
         const auto add = [&](const routing::Target& t, std::int64_t weight) {
             const bool there = std::find(route->pool.begin(), route->pool.end(), &t) != route->pool.end();

@@ -101,7 +101,7 @@ void describe_plugins(Visitor& v, Plugins& p)
 
 void describe_route(Visitor& v, RouteEntry& r)
 {
-    static constexpr std::array<std::string_view, 2> recovery{"default", "none"};
+    static constexpr std::array<std::string_view, 4> recovery{"default", "none", "restart", "continue"};
     r.where = v.where(), r.path = v.path();
     v.text("name", r.route.name, "what clients send as `model`");
     v.text("policy", r.route.policy, "a policy: `cheapest`, `balanced`, `priority`, `weighted`, …");
@@ -110,7 +110,7 @@ void describe_route(Visitor& v, RouteEntry& r)
           R"({"type":"array","items":{"anyOf":[{"type":"string"},{"type":"object","required":["target"],"additionalProperties":false,"properties":{"target":{"type":"string"},"weight":{"type":"integer","minimum":1}}}]}})",
           "`provider/model`, `*` allowed, or `{target, weight}`; default: all");
     v.begin("stream", "");
-    v.choice("recovery", r.route.recovery, recovery, "none: a stream that broke after content is not taken up again");
+    v.choice("recovery", r.route.recovery, recovery, "an answer that broke after content: restart = asked anew elsewhere, and gone on with as long as the new answer repeats what was sent; continue = another target goes on from what was sent, if it can; default = only answers that are not streamed are asked anew; none = not even they");
     v.end();
     v.flag("strict", r.route.strict, "a policy that fails is an error, not a fall-back to the built-in order");
     v.integer("deadline_ms", r.route.deadline_ms, milliseconds, "for requests to this route; 0: the server's");
@@ -136,7 +136,7 @@ void describe_routing(Visitor& v, Draft& d)
 }
 
 constexpr std::string_view account_schema =
-    R"({"type":"object","additionalProperties":false,"properties":{"name":{"type":"string"},"api_key":{"type":"string"},"api_key_env":{"type":"string"},"api_key_file":{"type":"string"}}})";
+    R"({"type":"object","additionalProperties":false,"properties":{"name":{"type":"string"},"api_key":{"type":"string"},"api_key_env":{"type":"string"},"api_key_file":{"type":"string"},"rpm":{"type":"integer","minimum":1},"tpm":{"type":"integer","minimum":1},"concurrent":{"type":"integer","minimum":1}}})";
 
 constexpr std::string_view models_schema =
     R"({"anyOf":[{"enum":["catalog","discover","any"]},{"type":"array","items":{"anyOf":[{"type":"string"},{"$ref":"#/$defs/model"}]}}]})";
@@ -171,7 +171,7 @@ void describe_provider(Visitor& v, ProviderEntry& e)
     static const std::string accounts = R"({"anyOf":[{"type":"array","items":)" + std::string(account_schema) +
         R"(},{"type":"object","additionalProperties":false,"properties":{"policy":{"type":"string"},"list":{"type":"array","items":)" +
         std::string(account_schema) + "}}}]}";
-    v.raw("accounts", e.accounts, "`{policy, list}` or list", accounts, "several keys: `{policy: fill-first, list: [{name, api_key_env}, …]}`");
+    v.raw("accounts", e.accounts, "`{policy, list}` or list", accounts, "several keys: `{policy: fill-first, list: [{name, api_key_env, rpm, tpm, concurrent}, …]}`");
     v.raw("models", e.models, "word or list", models_schema, "`catalog` (what the catalogue has), `discover` (ask it), `any` (pass every name on), or a list of ids and `{id, …}`; see below");
     e.where_models = e.models.where;
     v.text("model", e.model, "its only model, as it calls it");
@@ -196,6 +196,7 @@ void describe_provider(Visitor& v, ProviderEntry& e)
     v.optional_integer("concurrent", p.limits.concurrent, from_one, "requests at a time");
     v.optional_integer("daily_requests", p.limits.daily_requests, from_one, "requests a day");
     v.usd("daily_usd", p.limits.daily_nusd, "US dollars a day");
+    v.integer("queue_ms", p.limits.queue_ms, milliseconds, "the longest that a request waits for its turn when `rpm`, `tpm` or `concurrent` is reached and nobody else can answer");
     v.end();
     v.begin("circuit_breaker", "when to leave it alone for a while", "breaker");
     v.integer("failure_threshold", p.breaker.failure_threshold, {1, 1'000'000}, "failures in a row");
@@ -261,7 +262,10 @@ void describe(Visitor& v, Draft& d, const Prefill& prefill)
     v.reserved("storage", "database");
     v.reserved("hosted", "hosted fall-back");
     v.reserved("cache", "answer cache");
-    v.reserved("idempotency", "replay of repeated requests");
+    v.begin("idempotency", "replay of answers to requests that come again with the same `Idempotency-Key`; streams are not kept");
+    v.integer("ttl_seconds", c.idempotency.ttl_seconds, {0, 604'800}, "how long answers are kept; 0: the header is ignored");
+    v.integer("max_bytes", c.idempotency.max_bytes, {0, std::int64_t{1} << 40}, "of all answers that are kept");
+    v.end();
     v.reserved("telemetry", "metrics and traces");
 }
 

@@ -7,11 +7,14 @@
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
+#include <limits>
 
 namespace config {
 
 namespace {
 using nlohmann::ordered_json;
+
+constexpr Range from_one{1, std::numeric_limits<std::int64_t>::max()};
 
 bool is_name(std::string_view name) noexcept
 {
@@ -139,11 +142,15 @@ private:
             const std::size_t first = s_.keys.problems.size(), index = static_cast<std::size_t>(&item - list->items.data());
             Reader reader(root, e_.where.file, {}, s_.keys.problems, nullptr);
             std::string name, key, key_env, key_file;
+            ProviderLimits limits;
             reader.items("accounts", {}, [&] {
                 reader.text("name", name, {});
                 reader.secret("api_key", key, {});
                 reader.text("api_key_env", key_env, {});
                 reader.text("api_key_file", key_file, {});
+                reader.optional_integer("rpm", limits.rpm, from_one, {});
+                reader.optional_integer("tpm", limits.tpm, from_one, {});
+                reader.optional_integer("concurrent", limits.concurrent, from_one, {});
             });
             const std::string path = e_.path + ".accounts[" + std::to_string(index) + ']';
             for (std::size_t i = first; i < s_.keys.problems.size(); ++i) // the reader counted from its own list of one
@@ -152,7 +159,7 @@ private:
             if (name.empty()) name = std::to_string(index + 1);
             for (const auto& other : p_.accounts)
                 if (other.name == name) s_.keys.problems.push_back({e_.where.file, item.line, item.column, path, "there is another account of this name"});
-            if (!secret.value.empty()) p_.accounts.push_back({name, std::move(secret)});
+            if (!secret.value.empty()) p_.accounts.push_back({name, std::move(secret), limits});
         }
         if (!p_.accounts.empty()) return true;
         if (error_count(s_.keys.problems) != before) return false;

@@ -36,6 +36,8 @@ struct ChatRequest {
     std::string cache_mode, cache_scope;    ///< portolan.cache: default|off|refresh|only; workspace|key
     std::int64_t cache_ttl_s = -1;
     bool explain = false;
+    bool mock_testing_fallbacks = false;    ///< the first candidate is to fail
+    double mock_failure_rate = -1;          ///< share of attempts that are to fail
     std::vector<std::string_view> present;  ///< names of all top-level members, for parameter rules; views into bytes or of constants
 
     struct Turn { int role; std::string text; }; ///< role: 1 system or developer, 2 user, 3 assistant, 4 anything else

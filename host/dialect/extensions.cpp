@@ -47,6 +47,10 @@ bool Extensions::read(std::string_view name, ChatRequest& request, bool& good)
         good = portolan(request);
     else if (name == "provider")
         good = provider(request);
+    else if (name == "mock_testing_fallbacks")
+        good = fields_.flag(name, request.mock_testing_fallbacks);
+    else if (name == "mock_failure_rate")
+        good = fields_.number(name, request.mock_failure_rate);
     else
         return false;
     request.extensions.emplace_back(name);

@@ -18,11 +18,12 @@ constexpr std::int64_t nap_us = 100'000;              // longest wait that an ab
 
 std::int64_t now() noexcept { return wire::Loop::current()->now_us(); }
 
-/// In flight as long as it lives, for the target, the account and the provider's retry budget.
+/// In flight as long as it lives, for the target, the account, the provider's retry budget and our limits.
 class InFlight {
 public:
-    InFlight(const Candidate& c, const ledger::Lane& lane, const RetryPlan::Step& step, std::int64_t now_us)
-        : target_(*c.health), account_(*lane.account), budget_(c.endpoint->retries.get()), step_(step)
+    InFlight(const Job& job, const RetryPlan::Step& step, std::int64_t now_us)
+        : job_(job), step_(step), target_(*job.order[step.candidate].health), account_(*(*job.order[step.candidate].lanes)[step.account]->account),
+          budget_(job.order[step.candidate].endpoint->retries.get())
     {
         target_.began(now_us), account_.began(now_us);
         if (budget_) budget_->began();
@@ -30,6 +31,7 @@ public:
     ~InFlight()
     {
         target_.ended(), account_.ended();
+        RetryPlan::leave_gate(job_, step_, used_tokens);
         if (!budget_) return;
         budget_->ended(well);
         if (step_.budgeted) budget_->give_back(well, step_.timeout);
@@ -38,12 +40,34 @@ public:
     InFlight& operator=(const InFlight&) = delete;
 
     bool well = false;
+    std::int64_t used_tokens = -1;          ///< -1: not known
 
 private:
+    const Job& job_;
+    const RetryPlan::Step& step_;
     ledger::Health &target_, &account_;
     ledger::RetryBudget* budget_;
-    const RetryPlan::Step& step_;
 };
+
+/// In the queue as long as it lives.
+struct Place {
+    explicit Place(ledger::Gate& of) : gate(of), ticket(of.join()) {}
+    ~Place() { gate.quit(ticket); }
+    Place(const Place&) = delete;
+    Place& operator=(const Place&) = delete;
+
+    ledger::Gate& gate;
+    const ledger::Gate::Ticket ticket;
+};
+
+/// This attempt is to fail without being made. Always the same for the same seed.
+bool rehearsed(const Job& job, const RetryPlan::Step& step, std::size_t attempts) noexcept
+{
+    if (job.first_fails && step.candidate == 0) return true;
+    if (job.failure_rate < 0) return false;
+    const auto drawn = (job.seed + attempts) * 0x9e3779b97f4a7c15u >> 11;
+    return static_cast<double>(drawn) * 0x1p-53 < job.failure_rate;
+}
 
 void tell_breaker(const Candidate& c, const upstream::Account& account, const ledger::Lane& lane, std::int64_t now_us)
 {
@@ -75,41 +99,69 @@ wire::Task<Outcome> Dispatcher::run(const Job& job, Answer& answer)
     Outcome out;
     RetryPlan plan(job);
     Fault last{.kind = FaultKind::NoProvider, .message = "No candidate is left."};
+    Fault broke; // why the answer was cut that others are to take up
     auto step = plan.first(now());
+    if (!step && plan.crowded()) step = co_await wait_turn(job, plan);
     while (step) {
-        if (step->wait_us > 0) {
-            const bool there = co_await wait(step->wait_us);
-            if (!there) last = {.kind = FaultKind::Cancelled, .message = "The client closed the request."};
-            if (!there || !plan.enter(*step, now())) {
-                if (step->budgeted) job.order[step->candidate].endpoint->retries->give_back(false, step->timeout);
-                break;
-            }
-        } else if (job.deadline_us && now() + shortest_attempt_us > job.deadline_us) {
-            const auto& c = job.order[step->candidate];
-            (*c.lanes)[step->account]->breaker.leave(step->entry, ledger::Breaker::Outcome::Neither, c.endpoint->breaker, now(), 0);
-            if (step->budgeted) c.endpoint->retries->give_back(false, step->timeout);
-            if (out.attempts.empty()) last = {.kind = FaultKind::Deadline, .message = "The request ran out of time."};
-            break;
-        }
+        const bool ready = co_await prepare(job, plan, *step, last);
+        if (!ready) break;
         last = co_await try_once(job, *step, answer, out);
         if (last.kind == FaultKind::None) co_return out;
-        if (answer.committed() || aborted_ || last.kind == FaultKind::Cancelled || last.kind == FaultKind::Deadline) {
-            out.fault = std::move(last);
+        const bool over = aborted_ || last.kind == FaultKind::Cancelled || last.kind == FaultKind::Deadline;
+        if (answer.committed() && broke.kind == FaultKind::None) broke = last;
+        if (over || !answer.may_go_on(last)) {
+            out.fault = aborted_ || broke.kind == FaultKind::None ? std::move(last) : std::move(broke);
             co_return out;
         }
         if (static_cast<std::int64_t>(out.attempts.size()) >= job.max_attempts) break;
+        if (!answer.prefix().empty()) plan.need_prefill();
         step = plan.after(last, now(), out.attempts.back().retry_after_said);
     }
-    out.fault = plan.conclude(std::move(last), out.attempts, now());
+    if (aborted_) last = {.kind = FaultKind::Cancelled, .message = "The client closed the request."};
+    out.fault = broke.kind != FaultKind::None && !aborted_ ? std::move(broke) : plan.conclude(std::move(last), out.attempts, now());
     co_return out;
+}
+
+wire::Task<std::optional<RetryPlan::Step>> Dispatcher::wait_turn(const Job& job, RetryPlan& plan)
+{
+    const auto& limits = *job.order[*plan.crowded()].endpoint->limits;
+    Place place(*limits.gate);
+    auto until = now() + limits.rules.queue_us;
+    if (job.deadline_us) until = std::min(until, job.deadline_us - shortest_attempt_us);
+    std::optional<RetryPlan::Step> step;
+    while (!aborted_ && now() < until) {
+        constexpr std::int64_t look_us = 4'000; // those at the front look often
+        const auto nap = std::min<std::int64_t>(nap_us, look_us * (1 + static_cast<std::int64_t>(limits.gate->before(place.ticket))));
+        co_await wire::sleep_until(std::min(until, now() + nap));
+        if (!aborted_) step = plan.from_queue(place.ticket, now());
+        if (step) break;
+    }
+    co_return step;
+}
+
+/// Waits if it must and enters again what is tried again. False: it comes to nothing; `last` says why if it is the client or the time.
+wire::Task<bool> Dispatcher::prepare(const Job& job, RetryPlan& plan, RetryPlan::Step& step, Fault& last)
+{
+    const auto& c = job.order[step.candidate];
+    bool ready = true;
+    if (step.wait_us > 0) ready = co_await wait(step.wait_us);
+    const bool late = job.deadline_us && now() + shortest_attempt_us > job.deadline_us;
+    if (ready && step.again) ready = !late && plan.enter(step, now());
+    if (ready && late) {
+        (*c.lanes)[step.account]->breaker.leave(step.entry, ledger::Breaker::Outcome::Neither, c.endpoint->breaker, now(), 0);
+        RetryPlan::leave_gate(job, step, 0);
+        if (last.kind == FaultKind::NoProvider) last = {.kind = FaultKind::Deadline, .message = "The request ran out of time."};
+        ready = false;
+    }
+    if (!ready && step.budgeted) c.endpoint->retries->give_back(false, step.timeout);
+    co_return ready;
 }
 
 wire::Task<Fault> Dispatcher::try_once(const Job& job, const RetryPlan::Step& step, Answer& answer, Outcome& out)
 {
     const auto& candidate = job.order[step.candidate];
     const auto& endpoint = *candidate.endpoint;
-    const auto& lane = *(*candidate.lanes)[step.account];
-    auto body = body_for(job.request.json, job.present, job.extensions, candidate.drop_params, job.effort);
+    auto body = body_for(job.request.json, job.present, job.extensions, candidate.drop_params, job.effort, answer.prefix());
     dropped_ = std::move(body.dropped);
     out.served = step.candidate;
     drains_ = endpoint.drain_on_disconnect;
@@ -123,10 +175,19 @@ wire::Task<Fault> Dispatcher::try_once(const Job& job, const RetryPlan::Step& st
         request.deadline_us = std::min(job.deadline_us ? job.deadline_us : INT64_MAX, began + total);
     answer.chosen(step.candidate, out.attempts.size());
     upstream::AttemptResult result;
+    if (rehearsed(job, step, out.attempts.size())) {
+        RetryPlan::leave_gate(job, step, 0);
+        if (step.budgeted) endpoint.retries->give_back(false, step.timeout);
+        (*candidate.lanes)[step.account]->breaker.leave(step.entry, ledger::Breaker::Outcome::Neither, endpoint.breaker, began, 0);
+        out.attempts.push_back({candidate.id, endpoint.accounts[step.account].name, FaultKind::Overloaded, 0, 0, -1});
+        co_return Fault{.kind = FaultKind::Overloaded, .message = "This failure was rehearsed."};
+    }
     {
-        InFlight in_flight(candidate, lane, step, began);
+        InFlight in_flight(job, step, began);
         result = co_await attempt_.run(request, answer);
         in_flight.well = result.fault.kind == FaultKind::None;
+        const auto& used = answer.usage();
+        if (used.said()) in_flight.used_tokens = std::max<std::int64_t>(0, used.input) + std::max<std::int64_t>(0, used.output);
     }
     const auto took = now() - began;
     out.upstream_us = attempt_.waited_us();
@@ -151,7 +212,7 @@ void Dispatcher::note(const Job& job, const RetryPlan::Step& step, Fault& fault,
     const auto outcome = outcome_of(fault.kind);
     if (lane.breaker.leave(step.entry, outcome, c.endpoint->breaker, at, job.seed)) tell_breaker(c, account, lane, at);
     if (fault.kind == FaultKind::None) {
-        const auto tokens = answer.output_tokens();
+        const auto tokens = answer.usage().output;
         const auto per_token = tokens > 1 && result.ttft_us >= 0 && job.request.stream ? (took_us - result.ttft_us) / (tokens - 1) : -1;
         c.health->succeeded(result.ttft_us, per_token);
         lane.account->succeeded(result.ttft_us, per_token);

@@ -13,8 +13,12 @@ public:
     [[nodiscard]] virtual bool committed() const = 0;
     /// Called before an attempt, so that what is sent can say who answers.
     virtual void chosen(std::size_t candidate, std::size_t attempts) = 0;
-    /// Tokens of the answer so far by the upstream's own count, -1: it said nothing.
-    [[nodiscard]] virtual std::int64_t output_tokens() const = 0;
+    /// After an attempt failed with this: another one may give the answer, or the rest of it.
+    [[nodiscard]] virtual bool may_go_on(const core::Fault& fault) const = 0;
+    /// What was sent of an answer that another target is to go on from; empty: none, it is asked for the whole.
+    [[nodiscard]] virtual std::string_view prefix() const = 0;
+    /// Of the present attempt, as far as the upstream has said.
+    [[nodiscard]] virtual const Usage& usage() const = 0;
 };
 
 class Dispatcher {
@@ -39,6 +43,8 @@ public:
 private:
     wire::Task<core::Fault> try_once(const Job& job, const RetryPlan::Step& step, Answer& answer, Outcome& out);
     wire::Task<bool> wait(std::int64_t us);
+    wire::Task<std::optional<RetryPlan::Step>> wait_turn(const Job& job, RetryPlan& plan);
+    wire::Task<bool> prepare(const Job& job, RetryPlan& plan, RetryPlan::Step& step, core::Fault& last);
     void note(const Job& job, const RetryPlan::Step& step, core::Fault& fault, const upstream::AttemptResult& result, std::int64_t took_us,
               const Answer& answer);
 

@@ -4,6 +4,7 @@
 #include "dispatch/request_body.h"
 #include "upstream/attempt.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -19,6 +20,7 @@ struct Candidate {
     Match match;
     std::vector<config::DropParam> drop_params;
     std::int64_t context_tokens = -1;
+    bool prefill = false;                  ///< known to go on from the beginning of an answer
     bool any_model = false;                ///< its lanes stand for whatever model is asked for
     std::int64_t output_tokens = -1;       ///< the most that the model can write, -1 unknown
 };
@@ -35,7 +37,14 @@ struct Job {
     std::int64_t deadline_us = 0;          ///< loop clock
     std::int64_t max_attempts = 3, same_target_retries = 0;
     std::int64_t longest_wait_us = 20'000'000; ///< before another try at the same target; longer ones are left to the client
+    bool first_fails = false;              ///< a rehearsal: attempts at the first candidate fail without being made
+    double failure_rate = -1;              ///< a rehearsal: so many of all attempts do
     upstream::GuessFault guess = nullptr;
+    /// About how many tokens it will use, input and output.
+    [[nodiscard]] std::int64_t tokens() const noexcept
+    {
+        return std::max<std::int64_t>(0, request.est_input_tokens) + std::max<std::int64_t>(0, request.est_output_tokens);
+    }
 };
 
 struct AttemptRecord {

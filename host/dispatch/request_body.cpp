@@ -58,10 +58,25 @@ bool is_one(std::string_view bytes, std::string_view name)
     return one;
 }
 
+/// The messages of a valid request, and the beginning of an answer behind them.
+std::string with_prefix(std::string_view bytes, std::string_view prefix)
+{
+    std::string_view messages;
+    core::JsonScanner scan(bytes, 1000, false);
+    scan.object([&](const core::JsonString& key) {
+        std::string_view value;
+        if (!scan.skip(value)) return false;
+        if (key.is("messages")) messages = value;
+        return true;
+    });
+    std::string out(messages.substr(0, messages.rfind(']')));
+    return out + R"(,{"role":"assistant","content":)" + core::quoted(prefix) + "}]";
+}
+
 } // namespace
 
 Body body_for(std::string_view bytes, std::span<const std::string_view> present, std::span<const std::string> extensions,
-              std::span<const config::DropParam> drop, std::string_view effort)
+              std::span<const config::DropParam> drop, std::string_view effort, std::string_view prefix)
 {
     Body body{bytes, {}, {}};
     const auto has = [&](std::string_view name) { return std::find(present.begin(), present.end(), name) != present.end(); };
@@ -76,6 +91,8 @@ Body body_for(std::string_view bytes, std::span<const std::string_view> present,
     for (const auto& p : pointers) edits.push_back({p, {}});
     const std::string quoted = core::quoted(effort);
     if (!effort.empty() && !has("reasoning_effort")) edits.push_back({"/reasoning_effort", quoted});
+    std::string messages;
+    if (!prefix.empty()) edits.push_back({"/messages", messages = with_prefix(bytes, prefix)});
     if (edits.empty()) return body;
     body.edited = core::splice(bytes, edits).joined();
     body.json = body.edited;

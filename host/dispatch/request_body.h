@@ -35,7 +35,8 @@ struct Body {
 
 /// `present`: top-level members of `bytes`; `extensions`: those that are ours. `effort`: set as reasoning_effort unless the client did.
 /// Where nothing has to change, nothing is copied.
+/// `prefix`: the beginning of the answer, put behind the messages as the assistant's; empty: none.
 [[nodiscard]] Body body_for(std::string_view bytes, std::span<const std::string_view> present, std::span<const std::string> extensions,
-                            std::span<const config::DropParam> drop, std::string_view effort);
+                            std::span<const config::DropParam> drop, std::string_view effort, std::string_view prefix = {});
 
 } // namespace dispatch

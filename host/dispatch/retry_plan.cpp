@@ -45,10 +45,43 @@ bool RetryPlan::try_account(std::size_t candidate, std::size_t account, std::int
     auto& lane = *(*c.lanes)[account];
     for (const auto* rest : {&lane.account->rest, &lane.rest})
         if (!rest->over(now_us)) return turned_away(rest->why(), rest->ends_us()), false;
+    if (lane.breaker.state(now_us) == ledger::Breaker::State::Open) return turned_away(FaultKind::NoProvider, lane.breaker.opens_until_us()), false;
+    if (!pass_gate(candidate, account, now_us, step)) return false;
     const auto entry = lane.breaker.enter(c.endpoint->breaker, now_us);
-    if (entry == Entry::Refused) return turned_away(FaultKind::NoProvider, std::max(now_us, lane.breaker.opens_until_us())), false;
     step.candidate = candidate, step.account = account, step.entry = entry;
-    return true;
+    if (entry != Entry::Refused) return true;
+    leave_gate(job_, step, 0);
+    step.gated = false;
+    return turned_away(FaultKind::NoProvider, now_us), false;
+}
+
+bool RetryPlan::pass_gate(std::size_t candidate, std::size_t account, std::int64_t now_us, Step& step)
+{
+    const auto* limits = job_.order[candidate].endpoint->limits.get();
+    std::int64_t wait = 0;
+    step.gated = limits && limits->gate->enter(limits->rules, account, job_.tokens(), ticket_, now_us, wait);
+    if (!limits || step.gated) return true;
+    turned_away(FaultKind::RateLimited, now_us + (wait > 0 ? wait : 1'000'000));
+    if (!crowded_) crowded_ = candidate;
+    return false;
+}
+
+void RetryPlan::leave_gate(const Job& job, const Step& step, std::int64_t used_tokens) noexcept
+{
+    if (!step.gated) return;
+    const auto& limits = *job.order[step.candidate].endpoint->limits;
+    limits.gate->leave(limits.rules, step.account, used_tokens < 0 ? 0 : used_tokens - job.tokens());
+}
+
+std::optional<RetryPlan::Step> RetryPlan::from_queue(ledger::Gate::Ticket ticket, std::int64_t now_us)
+{
+    Step step;
+    turned_ = {};
+    ticket_ = ticket;
+    const bool in = pick(*crowded_, now_us, step);
+    ticket_ = 0;
+    if (in) return took(step);
+    return std::nullopt;
 }
 
 bool RetryPlan::pick(std::size_t candidate, std::int64_t now_us, Step& step)
@@ -78,7 +111,7 @@ std::optional<RetryPlan::Step> RetryPlan::first(std::int64_t now_us)
     Step step;
     for (std::size_t at = 0; at < job_.order.size(); ++at)
         if (pick(at, now_us, step)) return took(step);
-    return last_resort(now_us);
+    return crowded_ ? std::nullopt : last_resort(now_us);
 }
 
 // A breaker never takes away the last target: it only thins out what is sent there.
@@ -92,7 +125,9 @@ std::optional<RetryPlan::Step> RetryPlan::last_resort(std::int64_t now_us)
             constexpr std::uint64_t whole = 1'000'000;
             const auto excess = static_cast<std::uint64_t>(lane.breaker.excess(c.endpoint->breaker, now_us) * static_cast<double>(whole));
             if (random() % whole < excess) return std::nullopt;
-            return took({.candidate = at, .account = account, .entry = Entry::Forced});
+            Step step{.candidate = at, .account = account, .entry = Entry::Forced};
+            if (!pass_gate(at, account, now_us, step)) return std::nullopt;
+            return took(step);
         }
     }
     return std::nullopt;
@@ -118,6 +153,7 @@ std::optional<RetryPlan::Step> RetryPlan::next_candidate(const Fault& fault, std
     const auto here = job_.order[last_.candidate].context_tokens;
     for (std::size_t at = last_.candidate + 1; at < job_.order.size(); ++at) {
         const auto& c = job_.order[at];
+        if (need_prefill_ && !c.prefill) continue;
         if (fault.kind == FaultKind::TooLong && here > 0 && c.context_tokens > 0 && c.context_tokens <= here) continue; // no larger
         Step step;
         if (!pick(at, now_us, step)) continue;
@@ -125,6 +161,7 @@ std::optional<RetryPlan::Step> RetryPlan::next_candidate(const Fault& fault, std
         for (std::size_t i = 0; i < tried_.size(); ++i) again = again || (tried_[i] && job_.order[i].endpoint == c.endpoint);
         if (again && !pay(step, fault)) {
             (*c.lanes)[step.account]->breaker.leave(step.entry, ledger::Breaker::Outcome::Neither, c.endpoint->breaker, now_us, 0);
+            leave_gate(job_, step, 0);
             continue;
         }
         return took(step);
@@ -141,9 +178,9 @@ std::optional<RetryPlan::Step> RetryPlan::same_again(const Fault& fault, std::in
     if (fault.kind == FaultKind::Stale) most = rule.retries_here;
     // It may have been done and paid for: what leaves something behind is not done twice.
     if (fault.kind == FaultKind::Broken && std::find(job_.present.begin(), job_.present.end(), "store") != job_.present.end()) most = 0;
-    if (repeats_ >= most) return std::nullopt;
+    if (repeats_ >= most || (need_prefill_ && !job_.order[last_.candidate].prefill)) return std::nullopt;
     Step step = last_;
-    step.budgeted = false;
+    step.budgeted = step.gated = false, step.again = true;
     step.wait_us = pause(fault);
     if (step.wait_us > job_.longest_wait_us) return std::nullopt;
     if (job_.deadline_us && now_us + step.wait_us >= job_.deadline_us) return std::nullopt;
@@ -169,11 +206,14 @@ bool RetryPlan::pay(Step& step, const Fault& fault) const noexcept
     return !budget || step.budgeted;
 }
 
-bool RetryPlan::enter(Step& step, std::int64_t now_us) const noexcept
+bool RetryPlan::enter(Step& step, std::int64_t now_us)
 {
     const auto& c = job_.order[step.candidate];
+    if (!pass_gate(step.candidate, step.account, now_us, step)) return false;
     step.entry = (*c.lanes)[step.account]->breaker.enter(c.endpoint->breaker, now_us);
-    return step.entry != Entry::Refused;
+    if (step.entry != Entry::Refused) return true;
+    leave_gate(job_, step, 0);
+    return false;
 }
 
 Fault RetryPlan::conclude(Fault last, const std::vector<AttemptRecord>& attempts, std::int64_t now_us) const

@@ -12,11 +12,13 @@ class RetryPlan {
 public:
     using Entry = ledger::Breaker::Entry;
 
-    /// One try. Its lane was entered; whoever gets it leaves the lane.
+    /// One try. Its lane was entered, and left by whoever gets it.
     struct Step {
         std::size_t candidate = 0, account = 0;
         Entry entry = Entry::Normal;
-        std::int64_t wait_us = 0;          ///< first; then enter() again, because the lane is not yet entered
+        std::int64_t wait_us = 0;          ///< before it
+        bool again = false;                ///< the same as before: nothing is entered yet, enter() does
+        bool gated = false;                ///< went through the gate of the provider's limits: leave_gate() when it is over
         bool budgeted = false, timeout = false; ///< took from the provider's retry budget: give_back() when it is over
     };
 
@@ -29,8 +31,15 @@ public:
     /// again, which may mean to wait. Never waits while somebody else may answer. `time_named`: a rate limit's Retry-After is the upstream's;
     /// for a time that we made up nobody waits.
     std::optional<Step> after(const core::Fault& fault, std::int64_t now_us, bool time_named = true);
-    /// After a wait. False: the breaker closed the lane meanwhile.
-    bool enter(Step& step, std::int64_t now_us) const noexcept;
+    /// For a step that is `again`. False: its breaker or our limits do not let it in any more.
+    bool enter(Step& step, std::int64_t now_us);
+    /// After first() came to nothing: the candidate that only our own limits hold back. Its queue is worth waiting in.
+    [[nodiscard]] std::optional<std::size_t> crowded() const noexcept { return crowded_; }
+    std::optional<Step> from_queue(ledger::Gate::Ticket ticket, std::int64_t now_us);
+    /// From now on only candidates that can go on from the beginning of an answer.
+    void need_prefill() noexcept { need_prefill_ = true; }
+    /// `used_tokens`: -1 not known.
+    static void leave_gate(const Job& job, const Step& step, std::int64_t used_tokens) noexcept;
 
     /// One word for all that happened. `last`: of the last attempt, if there was one.
     [[nodiscard]] core::Fault conclude(core::Fault last, const std::vector<AttemptRecord>& attempts, std::int64_t now_us) const;
@@ -41,6 +50,7 @@ private:
         std::int64_t soonest_us = 0;       ///< when the first of them may be asked again
     };
     bool pick(std::size_t candidate, std::int64_t now_us, Step& step);
+    bool pass_gate(std::size_t candidate, std::size_t account, std::int64_t now_us, Step& step);
     bool try_account(std::size_t candidate, std::size_t account, std::int64_t now_us, Step& step);
     std::optional<Step> last_resort(std::int64_t now_us);
     std::optional<Step> next_candidate(const core::Fault& fault, std::int64_t now_us);
@@ -59,6 +69,9 @@ private:
     Turned turned_;
     std::int64_t soonest_us_ = -1;         ///< the least Retry-After that was heard
     std::uint64_t drawn_ = 0;
+    std::optional<std::size_t> crowded_;
+    ledger::Gate::Ticket ticket_ = 0;
+    bool need_prefill_ = false;
     int repeats_ = 0;                      ///< further tries of last_.candidate
 };
 

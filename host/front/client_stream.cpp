@@ -39,13 +39,35 @@ ClientStream::~ClientStream()
     if (heartbeats_) heartbeats_->remove(*this);
 }
 
+bool ClientStream::recovers() const noexcept
+{
+    return options_.stream && (options_.recovery == routing::Recovery::Restart || options_.recovery == routing::Recovery::Continue);
+}
+
+bool ClientStream::may_go_on(const core::Fault& fault) const
+{
+    if (!committed_) return options_.stream || options_.recovery != routing::Recovery::None || !content_;
+    if (!resumable_ || gone_ || !core::rule_of(fault.kind).next_candidate) return false;
+    return options_.recovery == routing::Recovery::Restart ? resumable_->repeatable() : options_.may_continue && resumable_->plain_text();
+}
+
+std::string_view ClientStream::prefix() const
+{
+    return committed_ && resumable_ && options_.recovery == routing::Recovery::Continue ? resumable_->text() : std::string_view();
+}
+
 void ClientStream::begin(bool native, bool)
 {
-    relay_ = native;
+    relay_ = native && !recovers();
+    resumed_ = resumed_ || content_;
     content_ = finished_ = failed_ = false;
     content_events_ = choices_ = ended_ = 0;
     pending_.clear(), stored_.clear(), held_.clear();
-    writer_.reset();
+    if (committed_ && resumable_) {
+        resumable_->resume(options_.recovery == routing::Recovery::Restart);
+        own(": x-portolan-stream-resumed: 1\n\n");
+    } else
+        writer_.reset(), resumable_ = nullptr;
     usage_ = {}, fault_ = {};
     answer_model_.clear(), finish_reason_.clear();
 }
@@ -84,6 +106,11 @@ dialect::AnswerWriter& ClientStream::writer()
 {
     if (!writer_) {
         writer_ = dialect_.writer(options_.stream, options_.usage_wanted);
+        if (recovers()) {
+            auto resumable = std::make_unique<Resumable>(std::move(writer_));
+            resumable_ = resumable.get();
+            writer_ = std::move(resumable);
+        }
         scratch_.clear();
         writer_->begin({options_.id, answer_model_.empty() ? options_.model : answer_model_, options_.created}, scratch_);
         own(scratch_);
@@ -172,6 +199,10 @@ bool ClientStream::event(const dispatch::Event& e)
     case EventKind::Bytes: return true; // no chat answer is made of them
     }
     own(scratch_);
+    if (resumable_ && resumable_->differs()) {
+        fail_with({.kind = core::FaultKind::Exhausted, .message = "The answer broke off, and another one does not begin like it."});
+        return false;
+    }
     return true;
 }
 
@@ -190,8 +221,10 @@ wire::Task<bool> ClientStream::respond_whole()
     HeaderList list;
     fill_headers_(list, false);
     list.add("content-type", "application/json");
+    if (resumed_) list.add("x-portolan-stream-resumed", "1");
     committed_ = started_ = true;
     status_ = 200;
+    if (options_.keep) options_.keep->headers = list, options_.keep->body = body;
     const bool sent = co_await exchange_.respond(200, list, body);
     pending_.clear(), stored_.clear(), held_.clear();
     gone_ = !sent;

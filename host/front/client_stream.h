@@ -5,6 +5,8 @@
 #include "dialect/openai_chunk.h"
 #include "dispatch/dispatcher.h"
 #include "front/heartbeats.h"
+#include "front/resumable.h"
+#include "routing/candidate_table.h"
 #include "wire/server.h"
 
 #include <functional>
@@ -20,6 +22,12 @@ namespace front {
 /// Names are literals: they must outlive the list.
 using HeaderList = wire::HeaderLines;
 
+/// A whole answer as it was sent, to be sent again.
+struct KeptAnswer {
+    HeaderList headers;
+    std::string body;
+};
+
 class ClientStream : public dispatch::Answer, public Heartbeats::Stream {
 public:
     struct Options {
@@ -28,6 +36,9 @@ public:
         std::uint32_t choices = 1;          ///< asked for
         std::string id;                     ///< of answers that the host writes itself
         std::int64_t created = 0;
+        routing::Recovery recovery = routing::Recovery::Default;
+        std::shared_ptr<KeptAnswer> keep;   ///< gets a whole answer when it is sent; nullptr: nobody wants it
+        bool may_continue = false;          ///< nothing in the request speaks against going on from the beginning of an answer
         std::string model;                  ///< as asked for; the answer's own takes its place
     };
     /// Fills in the response headers when the first byte is about to be sent. `early`: it is not known yet who will answer.
@@ -46,7 +57,8 @@ public:
     void tail(std::string_view bytes) override;
     bool committed() const override { return committed_; }
     void chosen(std::size_t candidate, std::size_t attempts) override { candidate_ = candidate, attempts_ = attempts + 1; }
-    std::int64_t output_tokens() const override { return usage_.output; }
+    bool may_go_on(const core::Fault& fault) const override;
+    std::string_view prefix() const override;
     /// Sends a comment if nothing was sent for so long that somebody on the way might take the connection for dead. Commits to nothing
     /// but the status.
     void beat_if_silent(std::int64_t now_us) override;
@@ -60,7 +72,7 @@ public:
     /// Must have returned before the exchange goes: waits for a comment that is being sent.
     wire::Task<void> settle();
 
-    [[nodiscard]] const dispatch::Usage& usage() const noexcept { return usage_; }
+    [[nodiscard]] const dispatch::Usage& usage() const noexcept override { return usage_; }
     [[nodiscard]] const std::string& answer_model() const noexcept { return answer_model_; }
     [[nodiscard]] const std::string& finish_reason() const noexcept { return finish_reason_; }
     [[nodiscard]] std::size_t candidate() const noexcept { return candidate_; }
@@ -71,6 +83,7 @@ public:
 
 private:
     void read_chunk(std::string_view json, bool whole);
+    bool recovers() const noexcept;         ///< a broken stream is to be taken up again
     void own(std::string_view bytes);       ///< to be sent, copied
     void relay(std::string_view bytes);     ///< to be sent, borrowed if the cutter keeps it
     dialect::AnswerWriter& writer();
@@ -97,6 +110,7 @@ private:
     std::vector<Pending> pending_;
     std::string stored_, held_, scratch_;
     std::unique_ptr<dialect::AnswerWriter> writer_;
+    Resumable* resumable_ = nullptr;        ///< writer_, where the route wants broken streams to be taken up again
     dialect::ChunkFacts facts_;
     core::Fault fault_;
     dispatch::Usage usage_;
@@ -106,7 +120,7 @@ private:
     std::int64_t first_content_us_ = -1;
     int status_ = 0;
     bool relay_ = false, content_ = false, finished_ = false, failed_ = false, committed_ = false, gone_ = false;
-    bool started_ = false, sending_ = false, beating_ = false, detached_ = false, done_ = false; ///< started_: status and headers are out
+    bool started_ = false, sending_ = false, beating_ = false, detached_ = false, done_ = false, resumed_ = false; ///< started_: status and headers are out
 };
 
 } // namespace front

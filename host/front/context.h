@@ -3,6 +3,7 @@
 
 #include "core/clock.h"
 #include "front/heartbeats.h"
+#include "front/idempotency.h"
 #include "front/runtime.h"
 #include "ledger/metrics.h"
 #include "ledger/request_log.h"
@@ -25,6 +26,7 @@ struct Services {
     ledger::Recent* recent = nullptr;
     std::atomic<bool> draining{false};
     std::atomic<std::int64_t> streams_active{0};
+    Idempotency idempotency;
     std::string control_socket; ///< path of the control plane's Unix socket
     std::string version;
 };

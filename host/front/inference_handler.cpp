@@ -38,7 +38,8 @@ std::vector<dispatch::Candidate> candidates_of(const routing::Decision& decision
         const auto& endpoint = runtime.endpoints[target.endpoint];
         out.push_back({&endpoint, target.health.get(), &target.lanes, choice.id, choice.model,
                        endpoint.provider->match(dispatch::Op::Chat, dispatch::Dialect::OpenAi),
-                       target.open ? context.drop_params(choice.model) : target.drop_params, target.facts.context_tokens, target.open, target.facts.max_output_tokens});
+                       target.open ? context.drop_params(choice.model) : target.drop_params, target.facts.context_tokens,
+                       (target.facts.features & core::Prefill) != 0, target.open, target.facts.max_output_tokens});
     }
     return out;
 }
@@ -60,6 +61,7 @@ private:
     void add_headers(HeaderList& out, bool early) const;
     void client_left(wire::Gone gone);
     wire::Task<void> answer();
+    wire::Task<bool> answer_again(std::string_view body);
     wire::Task<void> refuse(const Fault& fault);
     void account(std::string_view label);
     std::int64_t since_begin() const { return context_.services->clock->steady_us() - began_us_; }
@@ -78,6 +80,8 @@ private:
     std::optional<ChatAsk> ask_;
     std::optional<routing::Decision> decision_;
     std::optional<ClientStream> stream_;
+    std::optional<Idempotency::Claim> claim_;
+    std::shared_ptr<KeptAnswer> kept_;
     dispatch::Outcome outcome_;
     std::size_t body_size_ = 0;
 };
@@ -106,6 +110,7 @@ dispatch::Job ChatAnswer::job() const
     job.max_attempts = rules.max_attempts;
     job.same_target_retries = rules.same_target_retries >= 0 ? rules.same_target_retries : decision_->route.empty() ? 2 : 0;
     job.longest_wait_us = rules.longest_wait_ms * 1000;
+    job.first_fails = request_.mock_testing_fallbacks, job.failure_rate = request_.mock_failure_rate;
     job.guess = &dialect::fault_of_error_body;
     return job;
 }
@@ -147,6 +152,9 @@ wire::Task<void> ChatAnswer::answer()
     options.choices = std::max(1U, request_.choices);
     options.done_after_error = runtime_.config->compat.done_after_error;
     options.id = "chatcmpl-" + id_, options.model = model_, options.created = context_.services->clock->unix_us() / 1'000'000;
+    options.recovery = decision_->recovery, options.keep = kept_;
+    constexpr core::Features not_text = core::Tools | core::ServerTools | core::JsonObject | core::JsonSchema | core::Reasoning | core::AudioOut | core::Choices;
+    options.may_continue = (request_.features & not_text) == 0;
     options.heartbeat_us = runtime_.config->server.heartbeat_after_ms * 1000;
     stream_.emplace(exchange_, dialect_, std::move(options), [this](HeaderList& out, bool early) { add_headers(out, early); }, &context_.heartbeats);
 
@@ -156,6 +164,8 @@ wire::Task<void> ChatAnswer::answer()
     if (stream_->detached()) outcome_.fault = {.kind = FaultKind::Cancelled, .message = "The client closed the request."};
     if (outcome_.fault.kind == FaultKind::None) {
         co_await stream_->finish();
+        const auto& idempotency = runtime_.config->idempotency;
+        if (claim_) claim_->keep(std::move(kept_), context_.services->clock->steady_us() + idempotency.ttl_seconds * 1'000'000, idempotency.max_bytes);
     } else if (outcome_.fault.kind == FaultKind::Cancelled) {
         exchange_.abort();
     } else {
@@ -164,6 +174,38 @@ wire::Task<void> ChatAnswer::answer()
         co_await stream_->fail(outcome_.fault, notes);
     }
     co_await stream_->settle();
+}
+
+/// True if the request is answered: with what its Idempotency-Key kept, or with what is wrong with the key. Else the key is claimed.
+wire::Task<bool> ChatAnswer::answer_again(std::string_view body)
+{
+    const auto key = exchange_.head().headers.get("idempotency-key");
+    if (key.empty() || request_.stream || runtime_.config->idempotency.ttl_seconds == 0) co_return false;
+    Fault fault{.kind = FaultKind::BadRequest, .param = "Idempotency-Key"};
+    std::shared_ptr<const KeptAnswer> kept;
+    auto found = Idempotency::Found::New;
+    std::string id = caller_.name + '\n' + std::string(exchange_.head().path) + '\n' + std::string(key);
+    if (key.size() > Idempotency::longest_key)
+        fault.message = "The Idempotency-Key is longer than 255 characters.";
+    else
+        found = context_.services->idempotency.look(id, digest_of(body), context_.services->clock->steady_us(), kept);
+    if (found == Idempotency::Found::Running)
+        fault.status = 409, fault.code = "idempotency_key_in_use", fault.message = "A request with this Idempotency-Key is still being answered.";
+    if (found == Idempotency::Found::OtherBody)
+        fault.status = 422, fault.code = "idempotency_key_reused", fault.message = "This Idempotency-Key came with another body before.";
+    if (!fault.message.empty()) {
+        co_await refuse(fault);
+        co_return true;
+    }
+    if (!kept) {
+        claim_.emplace(context_.services->idempotency, std::move(id));
+        kept_ = std::make_shared<KeptAnswer>();
+        co_return false;
+    }
+    auto headers = kept->headers;
+    headers.add("idempotent-replayed", "true");
+    co_await exchange_.respond(200, headers, kept->body);
+    co_return true;
 }
 
 void ChatAnswer::client_left(wire::Gone gone)
@@ -191,6 +233,15 @@ wire::Task<void> ChatAnswer::run(std::string_view provider, std::string_view lab
     }
     request_ = std::move(read).value();
     model_ = request_.model;
+    const bool rehearses = request_.mock_testing_fallbacks || request_.mock_failure_rate >= 0;
+    if (rehearses && !caller_.admin) {
+        const Fault fault{.kind = FaultKind::Forbidden, .message = "Failures are rehearsed with admin keys only.",
+                          .param = request_.mock_testing_fallbacks ? "mock_testing_fallbacks" : "mock_failure_rate"};
+        co_await refuse(fault);
+        co_return account(label);
+    }
+    const bool answered = co_await answer_again(*body);
+    if (answered) co_return account(label);
     const auto now = wire::Loop::current()->now_us();
     deadline_us_ = std::min(deadline_of(exchange_.head(), runtime_.config->server, now), now + runtime_.config->routing.total_deadline_ms * 1000);
     ask_.emplace(request_, dialect_, provider.empty() ? model_ : std::string(provider) + '/' + model_, caller_.name,

@@ -75,6 +75,8 @@ std::shared_ptr<Health> HealthBook::target(const std::string& id) { return find_
 std::shared_ptr<AccountHealth> HealthBook::account(const std::string& id) { return find_or_make(mutex_, accounts_, id); }
 std::shared_ptr<RetryBudget> HealthBook::budget(const std::string& provider) { return find_or_make(mutex_, budgets_, provider); }
 
+std::shared_ptr<Gate> HealthBook::gate(const std::string& provider) { return find_or_make(mutex_, gates_, provider); }
+
 std::shared_ptr<Lane> HealthBook::lane(const std::string& target, const std::string& account_id)
 {
     auto account_health = account(account_id);

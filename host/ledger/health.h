@@ -2,6 +2,7 @@
 #pragma once
 
 #include "ledger/breaker.h"
+#include "ledger/limits.h"
 #include "ledger/rest.h"
 #include "ledger/retry_budget.h"
 
@@ -72,6 +73,7 @@ public:
     std::shared_ptr<AccountHealth> account(const std::string& id);
     std::shared_ptr<Lane> lane(const std::string& target, const std::string& account);
     std::shared_ptr<RetryBudget> budget(const std::string& provider);
+    std::shared_ptr<Gate> gate(const std::string& provider);
 
 private:
     std::mutex mutex_;
@@ -79,6 +81,7 @@ private:
     std::map<std::string, std::shared_ptr<AccountHealth>> accounts_;
     std::map<std::pair<std::string, std::string>, std::shared_ptr<Lane>> lanes_;
     std::map<std::string, std::shared_ptr<RetryBudget>> budgets_;
+    std::map<std::string, std::shared_ptr<Gate>> gates_;
 };
 
 } // namespace ledger

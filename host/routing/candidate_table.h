@@ -34,6 +34,16 @@ struct Target {
     std::shared_ptr<ledger::Health> health;
     ledger::Lanes lanes;                   ///< by the provider's accounts
 
+    std::shared_ptr<const ledger::Limits> limits; ///< of its provider, null: none
+
+    /// Our own limits hold it back for now.
+    [[nodiscard]] bool over_limit(std::int64_t steady_us) const
+    {
+        if (!limits) return false;
+        for (std::size_t account = 0; account < lanes.size(); ++account)
+            if (!limits->gate->full(limits->rules, account, steady_us)) return false;
+        return true;
+    }
     /// None of its accounts may be asked now.
     [[nodiscard]] bool cooling(std::int64_t steady_us) const noexcept
     {
@@ -43,6 +53,9 @@ struct Target {
     }
 };
 
+/// What becomes of an answer that broke after content.
+enum class Recovery : std::uint8_t { Default, None, Restart, Continue };
+
 /// A name that clients use as `model`, with its policy and pool.
 struct Route {
     std::string name, policy_name;
@@ -51,6 +64,7 @@ struct Route {
     std::vector<std::int64_t> weights;     ///< beside pool
     std::shared_ptr<std::atomic<std::uint64_t>> sequence = std::make_shared<std::atomic<std::uint64_t>>(0);
     std::int64_t deadline_ms = 0;
+    Recovery recovery = Recovery::Default;
     bool virtual_model = true;             ///< listed as a model of its own
 };
 

@@ -121,7 +121,7 @@ CandidateView view_of(const Entry& entry, const Ask& ask, std::string_view open_
     v.id = t.id, v.endpoint = t.provider, v.model = t.open ? open_model : std::string_view(t.model);
     v.labels = t.labels, v.features = t.facts.features;
     v.local = t.local, v.native = t.serves[static_cast<std::size_t>(ask.dialect)] == Serves::Native;
-    v.cooling = t.cooling(moment.steady_us);
+    v.cooling = t.cooling(moment.steady_us), v.over_limit = t.over_limit(moment.steady_us);
     v.headroom = t.lanes.empty() ? 1 : 0;
     for (const auto& lane : t.lanes)
         if (lane->usable(moment.steady_us)) v.headroom = std::max(v.headroom, lane->headroom(moment.steady_us));
@@ -193,7 +193,7 @@ core::Result<Decision> decide(const CandidateTable& table, const config::Routing
     d.effort = found.effort;
     const bool chained = !ask.fallback_models.empty();
     const Policy* policy = found.route && !chained ? found.route->policy.get() : nullptr;
-    if (found.route) d.route = found.route->name, d.deadline_ms = found.route->deadline_ms;
+    if (found.route) d.route = found.route->name, d.deadline_ms = found.route->deadline_ms, d.recovery = found.route->recovery;
     if (!ask.policy.empty()) {
         const auto other = table.policies.find(std::string(ask.policy));
         if (other == table.policies.end())

@@ -47,6 +47,7 @@ struct Decision {
     std::string effort;                     ///< reasoning effort from the model's suffix
     std::string failure;                    ///< the policy's, when the operator's order stands instead
     std::int64_t deadline_ms = 0;
+    Recovery recovery = Recovery::Default;
 };
 
 struct Moment {

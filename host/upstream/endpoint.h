@@ -41,6 +41,7 @@ struct Endpoint {
     config::Timeouts timeouts;
     ledger::BreakerRules breaker;
     std::shared_ptr<ledger::RetryBudget> retries; ///< null: no limit
+    std::shared_ptr<const ledger::Limits> limits; ///< null: none
     AccountOrder order_accounts;            ///< null, or for one account: as written
 
     /// The place of a base URL that a plugin named in its manifest. Fails with BadRequest for a URL that is none.

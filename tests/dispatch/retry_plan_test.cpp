@@ -305,3 +305,65 @@ TEST_CASE("several failures are told in one word")
     CHECK(mixed.retry_after_us == 9 * second);
     CHECK(concluded({{"a", FaultKind::Overloaded}, {"b", FaultKind::Refused}}).kind == FaultKind::Refused);
 }
+
+TEST_CASE("what only our own limits hold back is worth a wait in its queue, unless another candidate answers")
+{
+    Setting s;
+    s.add("a");
+    auto limits = std::make_shared<ledger::Limits>();
+    limits->gate = std::make_shared<ledger::Gate>();
+    limits->rules.provider.at_a_time = 1;
+    limits->rules.accounts = {{"a/k0", {}}};
+    s.endpoints[0].limits = limits;
+    RetryPlan one(s.job);
+    const auto step = one.first(now);
+    REQUIRE(step);
+    CHECK(step->gated);
+    RetryPlan two(s.job);
+    CHECK_FALSE(two.first(now));
+    REQUIRE(two.crowded() == 0);
+    CHECK(two.conclude({.kind = FaultKind::NoProvider}, {}, now).kind == FaultKind::RateLimited);
+    const auto ticket = limits->gate->join();
+    CHECK_FALSE(two.from_queue(ticket, now));
+    RetryPlan::leave_gate(s.job, *step, -1);
+    const auto turn = two.from_queue(ticket, now);
+    CHECK(s.say(turn) == "a.0");
+    s.add("b");
+    RetryPlan three(s.job);
+    CHECK(s.say(three.first(now)) == "b.0");
+}
+
+TEST_CASE("a probe that is tried again is a probe again")
+{
+    Setting s;
+    s.add("a");
+    s.job.same_target_retries = 2;
+    s.open_breaker(0);
+    auto& breaker = s.lane(0).breaker;
+    const auto& rules = s.endpoints[0].breaker;
+    const auto later = now + rules.rest_us;
+    RetryPlan plan(s.job);
+    const auto step = plan.first(later);
+    REQUIRE(step);
+    CHECK(step->entry == Entry::Probe);
+    breaker.leave(step->entry, ledger::Breaker::Outcome::Neither, rules, later, 0);
+    auto again = plan.after(s.fault(FaultKind::Transient), later);
+    REQUIRE(again);
+    CHECK(again->again);
+    REQUIRE(plan.enter(*again, later));
+    CHECK(again->entry == Entry::Probe);
+    CHECK(breaker.enter(rules, later) == Entry::Refused); // the one place is taken
+    breaker.leave(again->entry, ledger::Breaker::Outcome::Good, rules, later, 0);
+    CHECK(breaker.enter(rules, later) == Entry::Probe);
+}
+
+TEST_CASE("where an answer is to be gone on with, only those are asked who can")
+{
+    Setting s;
+    s.add("a"), s.add("b"), s.add("c");
+    s.job.order[2].prefill = true;
+    RetryPlan plan(s.job);
+    (void)plan.first(now);
+    plan.need_prefill();
+    CHECK(s.say(plan.after(s.fault(FaultKind::Truncated), now)) == "c.0");
+}

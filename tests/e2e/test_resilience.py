@@ -1,9 +1,23 @@
 """Breakers, rests and accounts of the real process, seen through its interface."""
 
+import http.client
+import json
+import threading
 import time
 import unittest
 
-from harness import Portolan, Upstream, answer, ask_for, provider, run_tests, settings
+from harness import SLOWNESS, Portolan, Upstream, answer, ask_for, provider, run_tests, settings, wait_until
+
+
+def in_parallel(n, work):
+    """What n threads make of it, in no order."""
+    out = []
+    threads = [threading.Thread(target=lambda: out.append(work())) for _ in range(n)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    return out
 
 
 class Breakers(unittest.TestCase):
@@ -94,6 +108,133 @@ class Accounts(unittest.TestCase):
         with Upstream(behave) as upstream, Portolan(settings(provider(upstream.base, models=["m"]))) as host:
             host.chat(ask_for("up/m"))
             self.assertEqual(host.get("/api/breakers").json["breakers"][0]["headroom"], 0.04)
+
+
+class Limits(unittest.TestCase):
+    def test_requests_wait_their_turn_and_no_more_than_allowed_run_at_a_time(self):
+        running, most, lock = [0], [0], threading.Lock()
+
+        def behave(call):
+            with lock:
+                running[0] += 1
+                most[0] = max(most[0], running[0])
+            time.sleep(0.1)
+            with lock:
+                running[0] -= 1
+            call.reply(200, answer())
+
+        with Upstream(behave) as upstream:
+            with Portolan(settings(provider(upstream.base, models=["m"], limits={"concurrent": 2}))) as host:
+                replies = in_parallel(8, lambda: host.chat(ask_for("up/m")).status)
+                self.assertEqual(replies, [200] * 8)
+                self.assertEqual(most[0], 2)
+
+    def test_who_waited_long_enough_gets_429_and_another_target_is_preferred_to_waiting(self):
+        go_on = threading.Event()
+
+        def behave(call):
+            if call.json["model"] == "x":
+                go_on.wait(10)
+            call.reply(200, answer(call.json["model"]))
+
+        with Upstream(behave) as upstream:
+            up = provider(upstream.base, models=["x"], limits={"concurrent": 1, "queue_ms": 200})
+            spare = provider(upstream.base, name="spare", models=["y"])
+            routes = [{"name": "both", "policy": "priority", "targets": ["up/x", "spare/y"]}]
+            with Portolan(settings(up, spare, routes=routes)) as host:
+                holder = threading.Thread(target=lambda: host.chat(ask_for("up/x")))
+                holder.start()
+                wait_until(lambda: upstream.calls == 1, 5, "the first call")
+                reply = host.chat(ask_for("up/x"))
+                self.assertEqual(reply.status, 429)
+                self.assertIn("retry-after", reply.headers)
+                self.assertEqual(host.chat(ask_for("both")).json["choices"][0]["message"]["content"], "y")
+                go_on.set()
+                holder.join()
+                self.assertEqual(host.chat(ask_for("up/x")).status, 200)
+
+    def test_requests_a_minute_of_one_account_go_on_at_the_other(self):
+        seen = []
+
+        def behave(call):
+            seen.append(call.headers["authorization"])
+            call.reply(200, answer())
+
+        with Upstream(behave) as upstream:
+            up = provider(upstream.base, models=["m"], accounts=[{"name": "one", "api_key": "sk-one", "rpm": 2}, {"name": "two", "api_key": "sk-two"}])
+            del up["api_key"]
+            with Portolan(settings(up)) as host:
+                for _ in range(5):
+                    self.assertEqual(host.chat(ask_for("up/m")).status, 200)
+        self.assertEqual(seen, ["Bearer sk-one"] * 2 + ["Bearer sk-two"] * 3)
+
+
+class Speed(unittest.TestCase):
+    def test_going_over_to_the_next_target_costs_next_to_nothing(self):
+        def behave(call):
+            if call.json["model"] == "x":
+                return call.reply(500, {"error": {"message": "no"}})
+            call.reply(200, answer())
+
+        with Upstream(behave) as upstream:
+            sick = provider(upstream.base, models=["x"], circuit_breaker={"failure_threshold": 1000000, "failure_rate": 1, "min_requests": 1000000})
+            routes = [{"name": "both", "policy": "priority", "targets": ["up/x", "spare/y"]}]
+            with Portolan(settings(sick, provider(upstream.base, name="spare", models=["y"]), routes=routes)) as host:
+                for _ in range(60):
+                    self.assertEqual(host.chat(ask_for("both")).status, 200)
+                rows = [r for r in host.get("/api/logs?limit=50").json["data"] if len(r["attempts"]) == 2]
+                self.assertEqual(len(rows), 50)
+                added = sorted(r["total_us"] - sum(a["took_us"] for a in r["attempts"]) for r in rows)
+                print(f"added by going over: p50 {added[25]} us, p95 {added[47]} us", flush=True)
+                self.assertLess(added[25], 5000 * SLOWNESS)
+
+
+class Storms(unittest.TestCase):
+    """An upstream that only says 503, and many who want it."""
+
+    def test_an_upstream_that_is_down_sees_little_and_is_back_soon(self):
+        sick = {"now": True}
+
+        def behave(call):
+            call.reply(503, {"error": {"message": "overloaded"}}) if sick["now"] else call.reply(200, answer())
+
+        with Upstream(behave) as upstream, Portolan(settings(provider(upstream.base, models=["m"]))) as host:
+            asked, good, stop = [0], [0], threading.Event()
+            lock = threading.Lock()
+
+            def client():
+                connection = http.client.HTTPConnection("127.0.0.1", host.port, timeout=20)
+                body = json.dumps(ask_for("up/m")).encode()
+                while not stop.is_set():
+                    connection.request("POST", "/v1/chat/completions", body=body, headers={"content-type": "application/json", "x-request-timeout-ms": "5000"})
+                    reply = connection.getresponse()
+                    reply.read()
+                    with lock:
+                        asked[0] += 1
+                        good[0] += reply.status == 200
+                connection.close()
+
+            clients = [threading.Thread(target=client) for _ in range(8)]
+            for c in clients:
+                c.start()
+            time.sleep(5)
+            storm_asked, storm_calls = asked[0], upstream.calls
+            self.assertEqual(host.get("/api/breakers").json["breakers"][0]["state"] in ("open", "half_open"), True)
+            sick["now"] = False
+            healed = time.monotonic()
+
+            def all_good():
+                before = asked[0], good[0]
+                time.sleep(0.5)
+                return asked[0] - before[0] > 0 and asked[0] - before[0] <= good[0] - before[1] + 8
+
+            wait_until(all_good, 10, "full traffic")
+            took = time.monotonic() - healed
+            stop.set()
+            for c in clients:
+                c.join()
+            print(f"storm: {storm_asked} requests, {storm_calls} upstream calls; full traffic {took:.1f} s after healing", flush=True)
+            self.assertLess(storm_calls, 1.2 * storm_asked)
 
 
 if __name__ == "__main__":
