@@ -352,7 +352,7 @@ wire::Task<void> ClientStream::fail(const core::Fault& fault, const std::vector<
         list.add("retry-after", std::to_string(std::max<std::int64_t>(1, (us + 999'999) / 1'000'000)));
         list.add("retry-after-ms", us / 1000);
     }
-    const bool hopeless = fault.kind == core::FaultKind::Quota || fault.kind == core::FaultKind::ContentPolicy;
+    const bool hopeless = fault.kind == core::FaultKind::Quota || fault.kind == core::FaultKind::ContentPolicy || fault.kind == core::FaultKind::UpstreamAuth;
     if (attempts.size() > 1 || hopeless) list.add("x-should-retry", "false"); // we have retried where it could help
     status_ = error.status;
     co_await exchange_.respond(error.status, list, error.body);
