@@ -9,7 +9,7 @@ import time
 import unittest
 
 from faultd import Faultd
-from harness import SLOWNESS, Portolan, ask_for, events_of, provider, run_tests, settings, text_of
+from harness import SLOWNESS, Portolan, ask_for, events_of, provider, run_tests, settings, text_of, wait_until
 
 TABLE = pathlib.Path(__file__).with_name("fault_matrix.txt")
 COLUMNS = [("whole", "alone"), ("streamed", "alone"), ("whole", "fallback"), ("streamed", "fallback")]
@@ -146,7 +146,11 @@ def check_error(cell, reply, status, code):
 
 
 def check_log(cell, host, reply):
-    row = host.get(f"/api/logs/{reply.headers['x-request-id']}").json
+    def written():  # after the answer's last byte
+        row = host.get(f"/api/logs/{reply.headers['x-request-id']}")
+        return row.json if row.status == 200 else None
+
+    row = wait_until(written, what="the line in the log")
     equal([a.get("fault", "ok") for a in row["attempts"]], cell.attempts, "attempts in the log")
     equal(row["status"], reply.status, "status in the log")
     equal(row["stream"], cell.streamed, "stream in the log")

@@ -107,7 +107,8 @@ class Accounts(unittest.TestCase):
 
         with Upstream(behave) as upstream, Portolan(settings(provider(upstream.base, models=["m"]))) as host:
             host.chat(ask_for("up/m"))
-            self.assertEqual(host.get("/api/breakers").json["breakers"][0]["headroom"], 0.04)
+            # the answer may be read before it is noted
+            wait_until(lambda: host.get("/api/breakers").json["breakers"][0]["headroom"] == 0.04, what="a headroom of 0.04")
 
 
 class Limits(unittest.TestCase):
