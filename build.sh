@@ -22,7 +22,7 @@ usage() {
   bench [args]    figures beside nginx, into build/bench (see tests/bench/README.md)
   fuzz [NAME]     every libFuzzer harness (or those whose name contains NAME) for SECONDS each (default 60)
   asan, tsan      the whole test suite under ASan+UBSan, under TSan; arguments go to ctest
-  package         .tar.gz and .deb into dist/
+  package         .tar.gz and .deb of portolan and portolan-sdk into dist/
   clean           removes build/ and dist/
 
 Environment: PORTOLAN_JOBS (parallel jobs), PORTOLAN_NO_INSTALL=1 (never call apt-get), SECONDS (fuzz).
@@ -230,7 +230,7 @@ verb_fuzz() {
 verb_package() {
     need_build
     need dpkg-dev file
-    build release host/all plugins/all policies/all
+    build release host/all plugins/all policies/all sdk/check/all
     mkdir -p dist
     (cd build/release && cpack -G "TGZ;DEB" -B "$root/dist")
     rm -rf dist/_CPack_Packages

@@ -27,6 +27,7 @@ struct Places {
     config::Sources sources;
     bool safe_start = false;     ///< plugins of the shipped folder only
     std::string shipped_plugins; ///< the folder of the plugins that come with this release
+    std::string sdk_templates;   ///< what `plugin new` begins with; empty: no SDK is installed
 };
 
 class App {

@@ -128,6 +128,9 @@ int catalog(const Command& command)
 int plugins(const Command& command)
 {
     const auto& a = command.arguments;
+    if (!a.empty() && a[0] == "check") return check_plugin(command);
+    if (!a.empty() && a[0] == "try") return try_plugin(command);
+    if (!a.empty() && a[0] == "new") return new_plugin(command);
     if (a.size() == 2 && a[0] == "inspect") {
         const auto bytes = config::read_file(a[1]);
         if (!bytes) return complain(data_error, "cannot read " + a[1]);
@@ -136,7 +139,7 @@ int plugins(const Command& command)
         std::cout << ordered_json::parse(*manifest, nullptr, false).dump(2) << '\n';
         return 0;
     }
-    if (a.size() != 1 || a[0] != "list") return complain(usage_error, "plugin list | plugin inspect FILE");
+    if (a.size() != 1 || a[0] != "list") return complain(usage_error, "plugin list | plugin inspect, check, try FILE | plugin new KIND NAME");
     const DryRun dry(command);
     if (!dry.registry()) return std::cerr << dry.error(), config_error;
     if (command.json) {

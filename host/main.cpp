@@ -44,6 +44,14 @@ protected:
         add("today", "", "catalog build: the day that deprecations are compared with", "YYYY-MM-DD");
         add("safe-start", "", "serve: only the shipped plugins, whatever plugins.dirs says", nullptr);
         add("json", "", "machine-readable output", nullptr);
+        add("cases", "", "plugin check: the plugin's own cases", "FILE|FOLDER");
+        add("component", "", "plugin try: which one of the file", "NAME");
+        add("settings", "", "plugin try: its configuration", "JSON");
+        add("request", "", "plugin try: a request, JSON", "FILE");
+        add("reply", "", "plugin try: what the upstream answers", "FILE");
+        add("status", "", "plugin try: with which HTTP status", "NUMBER");
+        add("snapshot", "", "plugin try: what a policy is to rank, JSON", "FILE");
+        add("lang", "", "plugin new: c++, c or rust", "LANGUAGE");
     }
 
     int main(const std::vector<std::string>& args) override
@@ -51,7 +59,8 @@ protected:
         const std::string command = args.empty() ? "help" : args[0];
         if (config().hasProperty("portolan.help") || command == "help") return help(), 0;
         const std::vector<std::string> rest(args.begin() + (args.empty() ? 0 : 1), args.end());
-        Command c{places(), rest, option("output"), option("today"), config().hasProperty("portolan.json")};
+        Command c{places(), rest, option("output"), option("today"), config().hasProperty("portolan.json"), {}};
+        for (const char* name : {"cases", "component", "settings", "request", "reply", "status", "snapshot", "lang"}) c.more[name] = option(name);
         if (command == "serve") return App(std::move(c.places), PORTOLAN_VERSION).serve();
         if (command == "version") return std::cout << "portolan " PORTOLAN_VERSION << '\n', 0;
         if (command == "check-config") return check_config(c);
@@ -75,6 +84,9 @@ private:
                      "  portolan models [--json]                    models that would be served\n"
                      "  portolan route explain FILE                 where a chat request (JSON file, - for stdin) would go, and why\n"
                      "  portolan plugin list | inspect FILE         what is loaded; a file's manifest, read without running it\n"
+                     "  portolan plugin check FILE [--json]         hold a plugin to the rules; --cases FILE|FOLDER: its own cases too\n"
+                     "  portolan plugin try FILE --request FILE     one call, and all that the plugin says; also --reply, --snapshot FILE\n"
+                     "  portolan plugin new provider|policy NAME    a folder to begin with; --lang c++|c|rust\n"
                      "  portolan catalog build FILE [-o OUT]        a LiteLLM price file into our catalogue\n"
                      "  portolan version | help\n\n"
                      "  --daemon, --pidfile=FILE run it in the background.\n";
@@ -102,6 +114,7 @@ private:
         const fs::path share = option("share");
         p.sources.shipped_config_dir = first({share.empty() ? share : share / "config", bin / "../share/portolan/config", PORTOLAN_SOURCE_CONFIG}, "presets");
         p.shipped_plugins = first({share.empty() ? share : share / "plugins", bin / "../lib/portolan/plugins", bin / "../plugins"}, ".");
+        p.sdk_templates = first({bin / "../share/portolan/sdk/templates", "/usr/share/portolan/sdk/templates", PORTOLAN_SOURCE_TEMPLATES}, "policy_cpp");
         return p;
     }
 };

@@ -2,7 +2,6 @@
 use portolan::*;
 use std::ffi::c_void;
 use std::mem::size_of;
-use std::panic::{catch_unwind, AssertUnwindSafe};
 
 const TEXT: &str = r#"{"id":"acme.weighted","version":"1.0.0","components":{"weighted":{"kind":"portolan.policy/1","title":"Weighted","config":{"type":"object"}}}}"#;
 #[link_section = ".portolan.manifest"]
@@ -33,13 +32,10 @@ fn shuffle(call: &Call, snapshot: &Snapshot, out: &Ranking) {
 
 extern "C" fn decide(_: *mut c_void, call: *const Call, snapshot: *const Snapshot, out: *const Ranking) -> i32 {
     let (call, snapshot, out) = unsafe { (&*call, &*snapshot, &*out) };
-    match catch_unwind(AssertUnwindSafe(|| shuffle(call, snapshot, out))) {
-        Ok(()) => OK,
-        Err(_) => {
-            unsafe { ((*call.host).fail)(call.id, s("panicked")) };
-            E_INTERNAL
-        }
-    }
+    guard(call, || {
+        shuffle(call, snapshot, out);
+        OK
+    })
 }
 static POLICY_TABLE: Policy = Policy { struct_size: size_of::<Policy>() as u32, flags: 0, decide, learn: None, restore: None };
 

@@ -140,7 +140,9 @@ core::Result<Symbols> symbols_of(std::span<const char> file)
             const auto name = text_at(*names, symbol.st_name);
             if (!name) return broken("damaged ELF file: a symbol without a name");
             if (name->size() > 4096) return broken("a symbol name over 4 KiB");
-            (symbol.st_shndx == SHN_UNDEF ? found.imported : found.exported).emplace_back(*name);
+            const bool imported = symbol.st_shndx == SHN_UNDEF;
+            (imported ? found.imported : found.exported).emplace_back(*name);
+            if (!imported && ELF64_ST_BIND(symbol.st_info) == STB_GNU_UNIQUE) found.unique.emplace_back(*name);
         }
     }
     return found;

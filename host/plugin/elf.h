@@ -19,6 +19,7 @@ core::Result<std::string> manifest_of(std::span<const char> file);
 /// What the file's dynamic symbol table defines and what it wants from others, in file order.
 struct Symbols {
     std::vector<std::string> exported, imported;
+    std::vector<std::string> unique; ///< those of `exported` that one process has only once, whichever file defines them (STB_GNU_UNIQUE)
 };
 /// [shared] The same care as manifest_of. Local symbols are left out; at most 65,536 symbols are read.
 core::Result<Symbols> symbols_of(std::span<const char> file);

@@ -21,6 +21,8 @@ ROOMS = {
     "front": {"wire", "dialect", "routing", "dispatch", "upstream", "ledger"},
     "control": {"ledger", "store"},
     "plugin": {"routing/policy.h", "dispatch/provider.h"},
+    # A plugin's file as the host reads it, and frames as it cuts them; nothing of a running host.
+    "check": {"plugin/abi_value.h", "plugin/elf.h", "plugin/manifest.h", "plugin/schema.h", "wire/frames.h"},
 }
 # Pure interfaces that know core alone: including one is not knowing its room.
 CONTRACTS = {"routing/policy.h", "dispatch/provider.h"}
@@ -31,7 +33,7 @@ CONFINED = {
     "boost/": ["host/wire/", "host/plugin/library.cpp"],
     "llhttp": ["host/wire/*.cpp"],
     "Poco/": ["host/control/", "host/*.cpp", "host/*.h", "host/store/", "host/upstream/blocking"],
-    "portolan/": ["host/plugin/", "sdk/", "plugins/", "policies/", "examples/"],
+    "portolan/": ["host/plugin/", "host/check/", "sdk/", "plugins/", "policies/", "examples/"],
     "simdjson": ["host/dialect/"],
     "spdlog": ["host/core/log.cpp"],
     "yaml-cpp": ["host/config/"],
