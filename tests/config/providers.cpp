@@ -35,8 +35,8 @@ TEST_CASE("all presets can be read, and their names and aliases are unique")
         for (const auto& alias : p.aliases) CHECK(seen.insert(alias).second);
         CHECK(!p.title.empty());
         if (p.component == "echo") continue;
-        CHECK(p.component == "openai-compatible");
-        CHECK((p.base_url.starts_with("https://") || (p.local && p.base_url.starts_with("http://127.0.0.1"))));
+        const bool by_manifest = p.component != "openai-compatible" && p.base_url.empty(); // its manifest says where it is
+        CHECK((by_manifest || p.base_url.starts_with("https://") || (p.local && p.base_url.starts_with("http://127.0.0.1"))));
         CHECK(!p.base_url.ends_with("/"));
         CHECK((p.local ? !p.url_env.empty() : !p.key_env.empty()));
         CHECK(p.docs.starts_with("https://"));
@@ -45,7 +45,7 @@ TEST_CASE("all presets can be read, and their names and aliases are unique")
     for (const char* wanted : {"openai", "groq", "openrouter", "nvidia_nim", "huggingface", "together", "fireworks", "deepseek", "mistral", "xai",
                                "perplexity", "cerebras", "sambanova", "moonshot", "minimax", "zai", "dashscope", "siliconflow", "nebius", "hyperbolic",
                                "novita", "deepinfra", "github-models", "vercel-gateway", "orcarouter", "ollama", "vllm", "llama.cpp", "lmstudio",
-                               "text-generation-inference", "litellm", "cohere", "anthropic", "gemini", "echo"}) {
+                               "text-generation-inference", "litellm", "cohere", "anthropic", "gemini", "echo", "vertex", "bedrock"}) {
         INFO(wanted);
         CHECK(config::find_preset(presets, wanted) != nullptr);
     }

@@ -1,0 +1,139 @@
+// Anthropic's Messages API. A client that speaks it gets the upstream's own bytes; any other gets events.
+#include "reply.hpp"
+#include "request.hpp"
+
+namespace {
+
+using anthropic::json, anthropic::text;
+
+struct Settings {
+    explicit Settings(std::string_view config)
+    {
+        const auto c = json::parse(config);
+        version = c.value("version", "2023-06-01"), beta = c.value("beta", ""), max_tokens = c.value("max_tokens", std::int64_t{8192});
+    }
+    std::string version, beta;
+    std::int64_t max_tokens;
+};
+
+class Messages : public portolan::Exchange {
+public:
+    Messages(const Settings& s, const portolan::Request& rq)
+        : s_(s), op_(rq.op()), native_(rq.native()), stream_(rq.stream()), text_wanted_(rq.text_wanted()), reader_(false, {})
+    {
+    }
+
+    void request(const portolan::Call&, const portolan::Request& rq, portolan::Http& out) override
+    {
+        out.auth("key").header("anthropic-version", rq.header("anthropic-version").empty() ? s_.version : rq.header("anthropic-version"));
+        const auto beta = rq.header("anthropic-beta").empty() ? std::string_view(s_.beta) : rq.header("anthropic-beta");
+        if (!beta.empty()) out.header("anthropic-beta", beta);
+        if (op_ == PORTOLAN_OP_MODELS || op_ == PORTOLAN_OP_HEALTH) {
+            out.get("/v1/models?limit=1000");
+            return;
+        }
+        const auto query = rq.header(":query");
+        out.post((op_ == PORTOLAN_OP_COUNT_TOKENS ? "/v1/messages/count_tokens" : "/v1/messages") + (query.empty() ? "" : "?" + std::string(query)));
+        if (native_) {
+            out.edit("/model", portolan::quoted(rq.model())); // every other byte stays the client's
+            return;
+        }
+        anthropic::RequestWriter writer(rq.json(), rq, s_.max_tokens, manner_);
+        out.header("content-type", "application/json").body(writer.write(op_ == PORTOLAN_OP_COUNT_TOKENS).dump());
+        writer.lost().tell(out);
+        by_tool_ = writer.by_tool();
+        reader_ = anthropic::ReplyReader(by_tool_, anthropic::answer_tool);
+    }
+
+    /// Told first, relayed second: an error before any content can still be answered by somebody else.
+    void frame(const portolan::Call&, const portolan::Frame& f, portolan::Events& out) override
+    {
+        const bool relay = native_ && f.whole() != stream_; // a shape that was not asked for is put together by the host
+        if (f.whole())
+            whole(json::parse(f.data()), out);
+        else if (!f.data().empty() && !(relay && skim(f)))
+            piece(f, out);
+        if (relay) out.raw(f.raw());
+    }
+
+    void classify(const portolan::Call&, const portolan::Reply& r, portolan::Events& out) override
+    {
+        const auto j = json::parse(r.body(), nullptr, false);
+        if (!j.is_object()) return;
+        const auto type = text(j, "/error/type"), message = text(j, "/error/message");
+        if (type.empty()) return;
+        if (r.status() == 400 && !native_ && mend(message)) return out.fault(PORTOLAN_FAULT_BAD_REQUEST, message, -1, PORTOLAN_FAULT_REBUILD);
+        out.fault(anthropic::fault_of(type, message), message);
+    }
+
+private:
+    /// True if asking differently may help: some models lack what newer ones have.
+    bool mend(const std::string& message)
+    {
+        const auto says = [&](std::string_view words) { return message.find(words) != message.npos; };
+        if (manner_.native_format && (says("output_config.format") || says("output_format") || says("structured output") || says("strict")))
+            return manner_.native_format = false, true;
+        if (manner_.thinking && (says("adaptive thinking") || says("thinking.type") || says("effort"))) return manner_.thinking = false, true;
+        if (manner_.sampling && (says("temperature") || says("top_p"))) return manner_.sampling = false, true;
+        return false;
+    }
+
+    /// Once content was told, its further pieces need no reading on their way to a client of the same dialect.
+    bool skim(const portolan::Frame& f) const { return told_ && !text_wanted_ && (f.event() == "content_block_delta" || f.event() == "ping"); }
+
+    void piece(const portolan::Frame& f, portolan::Events& out)
+    {
+        const auto j = json::parse(f.data());
+        const auto type = text(j, "/type");
+        reader_.event(type, j, out);
+        told_ = told_ || type == "content_block_delta";
+    }
+
+    void whole(const json& j, portolan::Events& out)
+    {
+        if (op_ == PORTOLAN_OP_MODELS) return out.result(j.dump());
+        if (op_ == PORTOLAN_OP_HEALTH) return out.finish("stop");
+        if (op_ != PORTOLAN_OP_COUNT_TOKENS) return reader_.whole(j, out);
+        const auto tokens = portolan::count(j, "/input_tokens");
+        if (tokens < 0) throw portolan::Error(PORTOLAN_E_UPSTREAM, "a token count without input_tokens");
+        out.usage(portolan::usage(tokens, 0));
+        out.finish("stop");
+    }
+
+    const Settings& s_; // of the component, which outlives its exchanges
+    std::int32_t op_;
+    bool native_, stream_, text_wanted_;
+    bool by_tool_ = false, told_ = false;
+    anthropic::Manner manner_;
+    anthropic::ReplyReader reader_;
+};
+
+class Anthropic : public portolan::Provider {
+public:
+    explicit Anthropic(const portolan::Config& c) : settings_(c.json) {}
+
+    std::unique_ptr<portolan::Exchange> open(const portolan::Call&, const portolan::Request& rq) const override
+    {
+        return std::make_unique<Messages>(settings_, rq);
+    }
+
+private:
+    Settings settings_;
+};
+
+} // namespace
+
+PORTOLAN_PLUGIN(
+    R"({"id":"portolan.anthropic","version":"0.1.0","license":"Apache-2.0","components":{"anthropic":{
+  "kind":"portolan.provider/1","title":"Anthropic","streams":true,
+  "ops":{"chat":{"native":["anthropic"],"translates":["openai"]},"count_tokens":{"native":["anthropic"],"translates":["openai"]},
+         "models":{},"health":{}},
+  "base_url":"https://api.anthropic.com",
+  "auth":{"key":{"scheme":"header","name":"x-api-key"}},
+  "client_headers":["anthropic-version","anthropic-beta",":query"],"reply_headers":["request-id"],
+  "config":{"type":"object","properties":{
+    "base_url":{"type":"string","format":"uri","title":"Base URL","description":"without /v1"},
+    "version":{"type":"string","default":"2023-06-01","title":"anthropic-version","description":"where the client names none"},
+    "beta":{"type":"string","default":"","title":"anthropic-beta","description":"beta features of every request, separated by commas; a client's own replace them"},
+    "max_tokens":{"type":"integer","minimum":1,"default":8192,"title":"Token limit","description":"where neither the client nor the catalogue names one: the API demands it"}}}}}})",
+    portolan::component<Anthropic>("anthropic"))
