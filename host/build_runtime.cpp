@@ -135,6 +135,11 @@ private:
             const auto match = provider.match(dispatch::Op::Chat, static_cast<dispatch::Dialect>(d));
             t->serves[static_cast<std::size_t>(d)] = !match.ok ? routing::Serves::No : match.native ? routing::Serves::Native : routing::Serves::Translated;
         }
+        for (std::int32_t op = 1; op <= static_cast<std::int32_t>(core::op_names.size()); ++op)
+            if (provider.match(static_cast<core::Op>(op), dispatch::Dialect::OpenAi).ok) t->operations |= core::bit_of(static_cast<core::Op>(op));
+        for (const auto serves : t->serves) // a dialect of chat may be all that it speaks
+            if (serves != routing::Serves::No) t->operations |= core::bit_of(core::Op::Chat);
+        if (facts.operations) t->operations &= facts.operations;
         t->drop_params = runtime_->params.for_model(t->upstream_model);
         t->health = health_.target(t->id);
         for (const auto& a : p.accounts) t->lanes.push_back(health_.lane(t->id, account_id(p, a)));

@@ -17,6 +17,15 @@ constexpr Named features[] = {
     {core::JsonSchema, "json_schema"}, {core::Reasoning, "reasoning"}, {core::Logprobs, "logprobs"}, {core::Choices, "choices"},
     {core::Prefill, "prefill"}, {core::CacheMarks, "cache_marks"}, {core::Stream, "stream"}};
 
+/// What a model of this mode is for; an unknown mode says nothing.
+core::Operations catalog_operations(std::string_view mode) noexcept
+{
+    using core::Op, core::bit_of;
+    if (mode == "chat" || mode == "responses") return bit_of(Op::Chat) | bit_of(Op::Responses) | bit_of(Op::CountTokens);
+    if (mode == "image_generate") return bit_of(Op::ImageGenerate) | bit_of(Op::ImageEdit);
+    return core::op_bit_named(mode);
+}
+
 /// A thousand dollars for a million tokens: nothing costs as much.
 constexpr std::int64_t dearest = 1'000'000'000;
 } // namespace
@@ -96,7 +105,9 @@ struct CatalogReader {
         ModelFacts& f = out.facts;
         f.id = text(json, "id");
         if (provider.empty() || f.id.empty()) throw std::invalid_argument("has no provider or no id");
-        out.chat = text(json, "mode") != "responses";
+        const auto mode = text(json, "mode");
+        out.responses_only = mode == "responses";
+        f.operations = catalog_operations(mode);
         out.retires = text(json, "retires");
         f.context_tokens = count(json, "context", 1'000'000'000), f.max_output_tokens = count(json, "max_output", 1'000'000'000);
         if (const auto found = json.find("price"); found != json.end()) prices(*found, 0, f);
@@ -159,13 +170,13 @@ const CatalogModel* ModelCatalog::find(const std::vector<std::string>& providers
     return nullptr;
 }
 
-std::vector<const CatalogModel*> ModelCatalog::chat_models(const std::vector<std::string>& providers, std::string_view today) const
+std::vector<const CatalogModel*> ModelCatalog::models(const std::vector<std::string>& providers, std::string_view today) const
 {
     std::map<std::string_view, const CatalogModel*> out;
     for (const auto& name : providers)
         if (const auto provider = models_.find(name); provider != models_.end())
             for (const auto& [id, model] : provider->second)
-                if (model.chat && (today.empty() || model.retires.empty() || std::string_view(model.retires) > today)) out.emplace(id, &model);
+                if (!model.responses_only && (today.empty() || model.retires.empty() || std::string_view(model.retires) > today)) out.emplace(id, &model);
     std::vector<const CatalogModel*> list;
     for (const auto& [id, model] : out) list.push_back(model);
     return list;

@@ -13,8 +13,8 @@ namespace config {
 
 struct CatalogModel {
     ModelFacts facts;
-    bool chat = true;    ///< false: served by the Responses API only
-    std::string retires; ///< "2026-10-15"; empty: not known
+    bool responses_only = false; ///< a chat model that only the Responses API serves
+    std::string retires;         ///< "2026-10-15"; empty: not known
 };
 
 /// [shared] Immutable once parsed.
@@ -22,8 +22,8 @@ class ModelCatalog {
 public:
     /// The model as one of the catalogue's providers has it, the first one that does; nullptr: none has.
     [[nodiscard]] const CatalogModel* find(const std::vector<std::string>& providers, std::string_view id) const;
-    /// All chat models of these providers that are not retired on `today` ("YYYY-MM-DD", empty: nobody asks), by id.
-    [[nodiscard]] std::vector<const CatalogModel*> chat_models(const std::vector<std::string>& providers, std::string_view today) const;
+    /// All models of these providers but those of the Responses API alone and those that are retired on `today` ("YYYY-MM-DD", empty: nobody asks), by id.
+    [[nodiscard]] std::vector<const CatalogModel*> models(const std::vector<std::string>& providers, std::string_view today) const;
     [[nodiscard]] std::size_t size() const noexcept { return size_; }
     [[nodiscard]] const std::string& dated() const noexcept { return dated_; } ///< the day of the list that it was made from
 

@@ -96,8 +96,23 @@ struct Model {
     core::Features offers = 0, lacks = 0;
     std::int64_t context = -1, max_output = -1;
     std::string retires;
-    bool chat = true, free = false;
+    std::string mode;
+    bool free = false;
 };
+
+/// The price list's modes and ours; modes that are not here are nothing that a client can ask for.
+constexpr std::pair<std::string_view, std::string_view> modes[] = {{"chat", "chat"}, {"responses", "responses"}, {"embedding", "embeddings"},
+                                                                   {"completion", "completions"}, {"moderation", "moderations"}, {"rerank", "rerank"},
+                                                                   {"image_generation", "image_generate"}, {"image_edit", "image_edit"},
+                                                                   {"audio_speech", "speech"}, {"audio_transcription", "transcribe"}};
+
+std::string_view mode_of(std::string_view said) noexcept
+{
+    for (const auto& [theirs, ours] : modes)
+        if (theirs == said) return ours;
+    return {};
+}
+
 
 /// "input_cost_per_token_above_200k_tokens" → 200000; names with more behind (…_priority) or with "1hr" are other prices.
 std::int64_t above(std::string_view name, std::string_view base)
@@ -192,13 +207,15 @@ std::string plain_id(std::string_view name, std::string_view provider)
 }
 
 /// Why an entry is no model that could be asked; empty: it is one.
-std::string_view no_model(const std::string& name, const std::string& provider, const Json& entry)
+std::string_view no_model(const std::string& name, const std::string& provider, const Json& entry, bool chats)
 {
     if (name.starts_with("ft:")) return "prices of fine-tuned models";
     if (name.starts_with("together-ai-") || name.starts_with("fireworks-ai-")) return "size classes";
     if (name == "openai/container") return "no models";
     if (is_true(entry, "gemini_native_audio") || is_true(entry, "gemini_audio_only_live") || name.find("-live-") != name.npos)
         return "live audio only";
+    if (name.find("-x-") != name.npos) return "sizes of images";
+    if (!chats) return {};
     if (has_list(entry, "supported_output_modalities") && !lists(entry, "supported_output_modalities", "text")) return "no text";
     if (provider == "gemini" && name.find("lyria") != name.npos) return "no text";
     return {};
@@ -226,7 +243,7 @@ std::string line_of(const Model& model)
     Ordered out;
     out["provider"] = model.provider;
     out["id"] = model.id;
-    out["mode"] = model.chat ? "chat" : "responses";
+    out["mode"] = model.mode;
     if (model.context >= 0) out["context"] = model.context;
     if (model.max_output >= 0) out["max_output"] = model.max_output;
     if (model.prices.value != std::array<std::int64_t, 4>{-1, -1, -1, -1}) out["price"] = price_list(model.prices.value);
@@ -276,13 +293,14 @@ core::Result<BuiltCatalog> build_catalog(std::string_view text, std::string_view
             ++left_out["no mode or no provider"];
             continue;
         }
-        if (mode != "chat" && mode != "responses") {
+        const auto ours = mode_of(mode.get_ref<const std::string&>());
+        if (ours.empty()) {
             ++left_out["other modes"];
             continue;
         }
         Model model;
         model.provider = provider.get<std::string>();
-        if (const auto why = no_model(name, model.provider, entry); !why.empty()) {
+        if (const auto why = no_model(name, model.provider, entry, mode == "chat" || mode == "responses"); !why.empty()) {
             ++left_out[std::string(why)];
             continue;
         }
@@ -297,7 +315,7 @@ core::Result<BuiltCatalog> build_catalog(std::string_view text, std::string_view
             ++left_out["twice under one provider (the first one stays)"];
             continue;
         }
-        model.chat = mode == "chat";
+        model.mode = ours;
         model.context = tokens(entry, "max_input_tokens");
         model.max_output = tokens(entry, "max_output_tokens");
         if (model.max_output < 0) model.max_output = tokens(entry, "max_tokens");

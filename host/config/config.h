@@ -2,6 +2,7 @@
 #pragma once
 
 #include "core/features.h"
+#include "core/operation.h"
 
 #include <cstdint>
 #include <map>
@@ -81,6 +82,7 @@ struct ModelFacts {
     std::string upstream;                   ///< what the upstream calls it; empty: id
     core::Features features = 0;            ///< known to be offered
     core::Features features_known = 0;      ///< known at all: a needed feature that is neither offered nor known is allowed
+    core::Operations operations = 0;        ///< what it is for; 0: not known, so whatever its provider can do
     std::int64_t context_tokens = -1, max_output_tokens = -1;
     std::int64_t price_input = -1, price_output = -1, price_cache_read = -1, price_cache_write = -1; ///< pico-USD per token
     struct Tier { std::int64_t above_tokens, price_input, price_output, price_cache_read, price_cache_write; };

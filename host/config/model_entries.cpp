@@ -20,7 +20,7 @@ void price(Visitor& v, std::string_view name, std::int64_t& value, std::string_v
 
 struct ModelEntry {
     ModelFacts facts;
-    std::vector<std::string> offers, lacks;
+    std::vector<std::string> offers, lacks, operations;
 };
 
 /// The keys of one model. v.given() says which of them stand over the catalogue's.
@@ -39,6 +39,7 @@ void describe_model(Visitor& v, ModelEntry& m)
     v.end();
     v.texts("offers", m.offers, "features it has, besides those of the catalogue");
     v.texts("lacks", m.lacks, "features it does not have");
+    v.texts("operations", m.operations, "what it is for: `chat`, `completions`, `embeddings`, `moderations`, `rerank`, `image_generate`, `image_edit`, `speech`, `transcribe`; default: what the catalogue knows, else all that the provider can do");
     v.number("quality", f.quality, 0, 1, "0 to 1, for policies that rank by it");
     v.flag("free", f.free, "costs nothing, and may be chosen for that");
 }
@@ -51,7 +52,7 @@ public:
     {
         if (word == "catalog") {
             if (!s_.catalog) return;
-            for (const auto* model : s_.catalog->chat_models(e_.catalog_provider, s_.today)) add(model->facts);
+            for (const auto* model : s_.catalog->models(e_.catalog_provider, s_.today)) add(model->facts);
         } else if (word == "discover") {
             p_.discover = p_.models_open = true;
         } else if (word == "any") {
@@ -94,6 +95,13 @@ public:
         };
         const auto offers = bits(entry.offers), lacks = bits(entry.lacks);
         if (offers & lacks) wrong(at, "a feature is both in offers and in lacks");
+        core::Operations operations = 0;
+        for (const auto& name : entry.operations) {
+            const auto bit = core::op_bit_named(name);
+            if (!bit) wrong(at, "unknown operation " + name);
+            operations |= bit;
+        }
+        if (operations) entry.facts.operations = operations;
         // A price above the tiers of the catalogue would be a mixture of two price lists.
         if (node.find("price")) entry.facts.tiers.clear();
         entry.facts.features = (entry.facts.features | offers) & ~lacks;

@@ -16,6 +16,7 @@ struct ChatRequest {
     std::string model;
     core::Features features = 0;
     bool stream = false;
+    bool base64 = false;                    ///< embeddings: vectors are wanted as base64 of little-endian float32
     bool usage_chosen = false, usage_wanted = false; ///< stream_options.include_usage: present; true
     std::int64_t est_input_tokens = 0, max_output_tokens = -1;
     std::uint32_t messages = 0, tools = 0, images = 0, reasoning = 0, choices = 1;

@@ -57,6 +57,8 @@ struct AttemptNote {
     std::int64_t took_ms = 0;
 };
 
+struct ChunkFacts;
+
 class Dialect {
 public:
     virtual ~Dialect() = default;
@@ -65,6 +67,10 @@ public:
     /// Texts of the messages in order, for policies that read them; only after read() succeeded.
     virtual std::vector<ChatRequest::Turn> turns(std::string_view body) const = 0;
     virtual std::unique_ptr<AnswerWriter> writer(bool stream, bool usage_wanted) const = 0;
+    /// True if a whole result of the provider's, read as `facts`, has in it what makes it an answer.
+    [[nodiscard]] virtual bool answers(std::string_view result, const ChunkFacts& facts) const;
+    /// True if a provider's whole result is already what the client asked for, byte for byte.
+    [[nodiscard]] virtual bool as_asked(std::string_view, bool stream) const { return !stream; }
     virtual ErrorBody error(const core::Fault& fault, const std::vector<AttemptNote>& attempts) const = 0;
     /// An error after content was sent: one in-band event; what ends the stream is the closed connection.
     virtual std::string error_event(const core::Fault& fault, bool done_after_error) const = 0;
@@ -74,5 +80,14 @@ public:
 
 /// OpenAI Chat Completions. [shared]
 const Dialect& openai_chat();
+// What else OpenAI's API offers, and rerank in the form of Cohere and Jina, which OpenAI has not. [shared]
+const Dialect& openai_completions();
+const Dialect& openai_embeddings();
+const Dialect& openai_moderations();
+const Dialect& openai_rerank();
+const Dialect& openai_images();
+const Dialect& openai_speech();
+/// Embeddings whose vectors are wanted as base64 of little-endian float32, whatever the provider sends. [shared]
+const Dialect& openai_base64_embeddings();
 
 } // namespace dialect

@@ -4,13 +4,12 @@
 #include "core/text.h"
 #include "dialect/chat_reader.h"
 #include "dialect/message_reader.h"
+#include "dialect/openai_chunk.h"
 #include "dialect/openai_parts.h"
 
 namespace dialect {
 
-namespace {
-
-std::string error_json(const core::Fault& fault, const std::vector<AttemptNote>& attempts)
+std::string openai_error_json(const core::Fault& fault, const std::vector<AttemptNote>& attempts)
 {
     const auto& rule = core::rule_of(fault.kind);
     const auto code = fault.client_code();
@@ -32,6 +31,10 @@ std::string error_json(const core::Fault& fault, const std::vector<AttemptNote>&
     return out += "}}";
 }
 
+bool Dialect::answers(std::string_view, const ChunkFacts& facts) const { return facts.content; }
+
+namespace {
+
 class OpenAiChat final : public Dialect {
 public:
     core::Result<ChatRequest> read(std::string_view body, std::size_t max_depth) const override
@@ -46,11 +49,11 @@ public:
 
     ErrorBody error(const core::Fault& fault, const std::vector<AttemptNote>& attempts) const override
     {
-        return {fault.client_status(), "application/json", error_json(fault, attempts)};
+        return {fault.client_status(), "application/json", openai_error_json(fault, attempts)};
     }
     std::string error_event(const core::Fault& fault, bool done_after_error) const override
     {
-        return "data: " + error_json(fault, {}) + "\n\n" + (done_after_error ? "data: [DONE]\n\n" : "");
+        return "data: " + openai_error_json(fault, {}) + "\n\n" + (done_after_error ? "data: [DONE]\n\n" : "");
     }
     [[nodiscard]] std::string_view stream_content_type() const override { return "text/event-stream; charset=utf-8"; }
     [[nodiscard]] std::string_view heartbeat() const override { return ": ping\n\n"; }

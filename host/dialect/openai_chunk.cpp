@@ -165,7 +165,8 @@ private:
     {
         if (scan_.peek() != '{') return scan_.skip();
         auto& usage = out_.usage;
-        return scan_.object([&](const JsonString& name) {
+        std::int64_t total = -1;
+        const bool good = scan_.object([&](const JsonString& name) {
             const auto key = name.raw;
             if (key == "prompt_tokens" || key == "input_tokens") return count(scan_, usage.input);
             if (key == "completion_tokens" || key == "output_tokens") return count(scan_, usage.output);
@@ -176,9 +177,12 @@ private:
             if (key == "prompt_cache_hit_tokens" || key == "cached_tokens")
                 return usage.cache_read < 0 ? count(scan_, usage.cache_read) : scan_.skip();
             if (key == "reasoning_tokens") return usage.reasoning < 0 ? count(scan_, usage.reasoning) : scan_.skip();
+            if (key == "total_tokens") return count(scan_, total);
             if (key == "estimated") return usage.estimated = scan_.peek() == 't', scan_.skip();
             return scan_.skip();
         });
+        if (!usage.said()) usage.input = total; // Voyage and Jina say no more of what they embed and rank
+        return good;
     }
 
     bool details(std::int64_t& part, std::int64_t& audio)

@@ -78,6 +78,10 @@ public:
 /// object.
 void replay(std::string_view json, bool whole, OpenAiSink& sink, std::string& out);
 
+/// The body of an error in OpenAI's form.
+[[nodiscard]] std::string openai_error_json(const core::Fault& fault, const std::vector<AttemptNote>& attempts);
+
+std::unique_ptr<AnswerWriter> completions_writer(bool stream, bool usage_wanted);
 std::unique_ptr<AnswerWriter> stream_writer(bool usage_wanted);
 std::unique_ptr<AnswerWriter> whole_writer();
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "core/features.h"
+#include "core/operation.h"
 #include "core/result.h"
 
 #include <cstdint>
@@ -14,9 +15,8 @@
 
 namespace dispatch {
 
-// Operations and dialects: values are those of PORTOLAN_OP_* and PORTOLAN_DIALECT_*.
-enum class Op : std::int32_t { Chat = 1, Completions = 2, Embeddings = 3, Moderations = 4, Rerank = 5, ImageGenerate = 6, ImageEdit = 7,
-                               Speech = 8, Transcribe = 9, Responses = 10, CountTokens = 11, Models = 12, Health = 13 };
+using core::Op;
+/// Values are those of PORTOLAN_DIALECT_*.
 enum class Dialect : std::int32_t { OpenAi = 1, Responses = 2, Anthropic = 3, Gemini = 4, Bedrock = 5 };
 
 using Pair = std::pair<std::string_view, std::string_view>;

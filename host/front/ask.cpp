@@ -8,7 +8,7 @@ namespace {
 constexpr std::int64_t usual_answer_tokens = 500; // what an answer is taken to be when the client sets no limit
 }
 
-ChatAsk::ChatAsk(const dialect::ChatRequest& request, const dialect::Dialect& dialect, std::string model, std::string tenant, std::int64_t deadline_us)
+ChatAsk::ChatAsk(const dialect::ChatRequest& request, const dialect::Dialect& dialect, std::string model, std::string tenant, std::int64_t deadline_us, core::Op op)
     : model_(std::move(model)), tenant_(std::move(tenant)), affinity_(request.user.empty() ? std::to_string(request.prefix_hash) : request.user)
 {
     turns_ = [this, &request, &dialect] {
@@ -21,7 +21,9 @@ ChatAsk::ChatAsk(const dialect::ChatRequest& request, const dialect::Dialect& di
     r.model = model_, r.features = request.features, r.stream = request.stream;
     r.est_input_tokens = request.est_input_tokens, r.max_output_tokens = request.max_output_tokens, r.deadline_us = deadline_us;
     r.est_output_tokens = request.max_output_tokens > 0 ? std::min(request.max_output_tokens, usual_answer_tokens) : usual_answer_tokens;
+    if (op != core::Op::Chat && op != core::Op::Completions) r.est_output_tokens = 0;
     r.messages = request.messages, r.tools = request.tools, r.images = request.images, r.reasoning = request.reasoning, r.choices = request.choices;
+    ask_.op = op;
     ask_.fallback_models = request.fallback_models;
     ask_.allow = request.allow, ask_.deny = request.deny, ask_.prefer = request.prefer;
     ask_.policy = request.policy, ask_.tenant = tenant_, ask_.affinity = affinity_;

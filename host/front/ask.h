@@ -14,7 +14,8 @@ namespace front {
 class ChatAsk {
 public:
     /// `request` and `dialect` must outlive it. `model`: instead of request.model when a provider is pinned.
-    ChatAsk(const dialect::ChatRequest& request, const dialect::Dialect& dialect, std::string model, std::string tenant, std::int64_t deadline_us);
+    ChatAsk(const dialect::ChatRequest& request, const dialect::Dialect& dialect, std::string model, std::string tenant, std::int64_t deadline_us,
+            core::Op op = core::Op::Chat);
     ChatAsk(const ChatAsk&) = delete;
     ChatAsk& operator=(const ChatAsk&) = delete;
 

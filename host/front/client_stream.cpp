@@ -69,7 +69,7 @@ void ClientStream::begin(bool native, bool)
     } else
         writer_.reset(), resumable_ = nullptr;
     usage_ = {}, fault_ = {};
-    answer_model_.clear(), finish_reason_.clear();
+    answer_model_.clear(), finish_reason_.clear(), media_type_.clear();
 }
 
 void ClientStream::own(std::string_view bytes)
@@ -129,10 +129,12 @@ void ClientStream::read_chunk(std::string_view json, bool whole)
     dialect::read_openai(json, whole, facts_);
     if (!facts_.valid) return fail_with({.kind = core::FaultKind::BadReply, .message = "The upstream sent something that is no JSON object."});
     if (facts_.error) return fail_with(facts_.fault);
-    content_ = content_ || facts_.content, content_events_ += facts_.content;
+    const bool answered = whole && dialect_.answers(json, facts_);
+    const bool content = whole ? answered : facts_.content;
+    content_ = content_ || content, content_events_ += content;
     choices_ |= facts_.choices, ended_ |= facts_.ended;
     const bool all_ended = facts_.finished && ended_ == choices_ && std::popcount(ended_) >= static_cast<int>(options_.choices);
-    finished_ = finished_ || all_ended || (whole && facts_.content);
+    finished_ = finished_ || all_ended || answered;
     if (!facts_.finish.empty()) finish_reason_ = facts_.finish;
     if (!facts_.model.empty() && answer_model_.empty()) answer_model_ = facts_.model;
     if (facts_.usage.said()) merge(usage_, facts_.usage);
@@ -156,7 +158,7 @@ bool ClientStream::event(const dispatch::Event& e)
     case EventKind::Result:
         read_chunk(e.data, true);
         if (failed_) return false;
-        if (options_.stream) relay_ = false;
+        if (relay_ && !dialect_.as_asked(e.data, options_.stream)) relay_ = false;
         if (!relay_) writer().result(e.data, scratch_);
         break;
     case EventKind::Start:
@@ -196,7 +198,11 @@ bool ClientStream::event(const dispatch::Event& e)
     case EventKind::Fault:
         if (e.fault) fail_with(*e.fault);
         return committed_;
-    case EventKind::Bytes: return true; // no chat answer is made of them
+    case EventKind::Bytes: // its end is that of the upstream's body
+        if (media_type_.empty()) media_type_ = e.name.empty() ? "application/octet-stream" : e.name;
+        content_ = finished_ = true;
+        relay(e.data);
+        return true;
     }
     own(scratch_);
     if (resumable_ && resumable_->differs()) {
@@ -235,9 +241,11 @@ void ClientStream::start_stream(bool early)
 {
     HeaderList list;
     fill_headers_(list, early);
-    list.add("content-type", dialect_.stream_content_type());
-    list.add("cache-control", "no-cache");
-    list.add("x-accel-buffering", "no");
+    list.add("content-type", options_.stream ? dialect_.stream_content_type() : std::string_view(media_type_));
+    if (options_.stream) {
+        list.add("cache-control", "no-cache");
+        list.add("x-accel-buffering", "no");
+    }
     exchange_.start(200, list);
     started_ = true;
     status_ = 200;
@@ -286,7 +294,7 @@ wire::Task<bool> ClientStream::flush()
     if (gone_) co_return false;
     if (content_ && first_content_us_ < 0) first_content_us_ = wire::Loop::current()->now_us();
     if (pending_.empty() || (failed_ && !committed_)) co_return true;
-    if (!options_.stream) {
+    if (!as_it_comes()) {
         if (committed_) co_return true;
         if (relay_ && finished_ && !failed_) co_return co_await respond_whole(); // straight from the receive buffer
         for (const auto p : gather()) held_ += p;
@@ -318,7 +326,7 @@ wire::Task<void> ClientStream::finish()
         writer_->end(scratch_);
         own(scratch_);
     }
-    if (!options_.stream) {
+    if (!as_it_comes()) {
         if (!committed_) co_await respond_whole();
         co_return;
     }

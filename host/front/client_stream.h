@@ -88,6 +88,7 @@ private:
     void relay(std::string_view bytes);     ///< to be sent, borrowed if the cutter keeps it
     dialect::AnswerWriter& writer();
     wire::Task<bool> respond_whole();
+    [[nodiscard]] bool as_it_comes() const noexcept { return options_.stream || !media_type_.empty(); } ///< pieces are sent one by one
     std::vector<std::string_view> gather(); ///< what is pending, in order
     void fail_with(core::Fault fault);
     void start_stream(bool early);
@@ -114,12 +115,12 @@ private:
     dialect::ChunkFacts facts_;
     core::Fault fault_;
     dispatch::Usage usage_;
-    std::string answer_model_, finish_reason_;
+    std::string answer_model_, finish_reason_, media_type_;
     std::size_t candidate_ = 0, attempts_ = 0;
     std::uint64_t content_events_ = 0, choices_ = 0, ended_ = 0; ///< choices_, ended_: a bit for each
     std::int64_t first_content_us_ = -1;
     int status_ = 0;
-    bool relay_ = false, content_ = false, finished_ = false, failed_ = false, committed_ = false, gone_ = false;
+    bool relay_ = false, content_ = false, finished_ = false, failed_ = false, committed_ = false, gone_ = false; ///< relay_: the client gets the provider's bytes
     bool started_ = false, sending_ = false, beating_ = false, detached_ = false, done_ = false, resumed_ = false; ///< started_: status and headers are out
 };
 

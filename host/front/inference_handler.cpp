@@ -29,7 +29,7 @@ std::int64_t deadline_of(const wire::RequestHead& head, const config::Server& se
 }
 
 /// A decision's candidates as the dispatcher wants them.
-std::vector<dispatch::Candidate> candidates_of(const routing::Decision& decision, const Runtime& runtime, LoopContext& context)
+std::vector<dispatch::Candidate> candidates_of(const routing::Decision& decision, const Runtime& runtime, LoopContext& context, core::Op op)
 {
     std::vector<dispatch::Candidate> out;
     out.reserve(decision.order.size());
@@ -37,7 +37,7 @@ std::vector<dispatch::Candidate> candidates_of(const routing::Decision& decision
         const auto& target = *choice.target;
         const auto& endpoint = runtime.endpoints[target.endpoint];
         out.push_back({&endpoint, target.health.get(), &target.lanes, choice.id, choice.model,
-                       endpoint.provider->match(dispatch::Op::Chat, dispatch::Dialect::OpenAi),
+                       endpoint.provider->match(op, dispatch::Dialect::OpenAi),
                        target.open ? context.drop_params(choice.model) : target.drop_params, target.facts.context_tokens,
                        (target.facts.features & core::Prefill) != 0, target.open, target.facts.max_output_tokens});
     }
@@ -47,13 +47,13 @@ std::vector<dispatch::Candidate> candidates_of(const routing::Decision& decision
 /// One request, from its bytes to its line in the log.
 class ChatAnswer {
 public:
-    ChatAnswer(wire::Exchange& exchange, LoopContext& context, const Runtime& runtime, const Caller& caller, const std::string& request_id)
+    ChatAnswer(wire::Exchange& exchange, LoopContext& context, const Runtime& runtime, const Caller& caller, const std::string& request_id, const Door& door)
         : exchange_(exchange), context_(context), runtime_(runtime), caller_(caller), id_(request_id), dispatcher_(*context.pool, *context.services->clock),
-          began_us_(context.services->clock->steady_us())
+          began_us_(context.services->clock->steady_us()), door_(door), dialect_(door.dialect)
     {
     }
 
-    wire::Task<void> run(std::string_view provider, std::string_view label);
+    wire::Task<void> run();
 
 private:
     core::Result<dialect::ChatRequest> read(std::string_view body) const;
@@ -63,7 +63,7 @@ private:
     wire::Task<void> answer();
     wire::Task<bool> answer_again(std::string_view body);
     wire::Task<void> refuse(const Fault& fault);
-    void account(std::string_view label);
+    void account();
     std::int64_t since_begin() const { return context_.services->clock->steady_us() - began_us_; }
 
     wire::Exchange& exchange_;
@@ -71,9 +71,10 @@ private:
     const Runtime& runtime_;
     const Caller& caller_;
     const std::string& id_;
-    const dialect::Dialect& dialect_ = dialect::openai_chat();
     dispatch::Dispatcher dispatcher_;
     std::int64_t began_us_, deadline_us_ = 0, body_read_us_ = 0;
+    const Door& door_;
+    const dialect::Dialect* dialect_;
 
     std::string model_;
     dialect::ChatRequest request_;
@@ -91,16 +92,16 @@ core::Result<dialect::ChatRequest> ChatAnswer::read(std::string_view body) const
     const auto encoding = exchange_.head().headers.get("content-encoding");
     if (!encoding.empty() && !core::equal_nocase(encoding, "identity"))
         return Fault{.kind = FaultKind::UnsupportedMedia, .message = "Compressed request bodies are not accepted; send the JSON as it is."};
-    return dialect_.read(body, static_cast<std::size_t>(runtime_.config->server.limits.json_depth));
+    return dialect_->read(body, static_cast<std::size_t>(runtime_.config->server.limits.json_depth));
 }
 
 dispatch::Job ChatAnswer::job() const
 {
     const auto& rules = runtime_.config->routing;
     dispatch::Job job;
-    job.order = candidates_of(*decision_, runtime_, context_);
+    job.order = candidates_of(*decision_, runtime_, context_, door_.op);
     auto& rq = job.request;
-    rq.stream = request_.stream, rq.usage_wanted = request_.usage_wanted, rq.choices = request_.choices;
+    rq.op = door_.op, rq.stream = request_.stream, rq.usage_wanted = request_.usage_wanted, rq.choices = request_.choices;
     rq.json = request_.bytes, rq.features = request_.features, rq.deadline_us = deadline_us_ - wire::Loop::current()->now_us() + context_.services->clock->unix_us();
     rq.est_input_tokens = request_.est_input_tokens, rq.est_output_tokens = ask_->ask().request.est_output_tokens;
     rq.max_output_tokens = request_.max_output_tokens;
@@ -140,7 +141,7 @@ void ChatAnswer::add_headers(HeaderList& out, bool early) const
 wire::Task<void> ChatAnswer::refuse(const Fault& fault)
 {
     outcome_.fault = fault;
-    stream_.emplace(exchange_, dialect_, ClientStream::Options{}, [this](HeaderList& out, bool early) { add_headers(out, early); });
+    stream_.emplace(exchange_, *dialect_, ClientStream::Options{}, [this](HeaderList& out, bool early) { add_headers(out, early); });
     const std::vector<dialect::AttemptNote> none;
     co_await stream_->fail(fault, none);
 }
@@ -151,12 +152,12 @@ wire::Task<void> ChatAnswer::answer()
     options.stream = request_.stream, options.usage_wanted = request_.usage_wanted;
     options.choices = std::max(1U, request_.choices);
     options.done_after_error = runtime_.config->compat.done_after_error;
-    options.id = "chatcmpl-" + id_, options.model = model_, options.created = context_.services->clock->unix_us() / 1'000'000;
+    options.id = (door_.op == core::Op::Chat ? "chatcmpl-" : "cmpl-") + id_, options.model = model_, options.created = context_.services->clock->unix_us() / 1'000'000;
     options.recovery = decision_->recovery, options.keep = kept_;
     constexpr core::Features not_text = core::Tools | core::ServerTools | core::JsonObject | core::JsonSchema | core::Reasoning | core::AudioOut | core::Choices;
-    options.may_continue = (request_.features & not_text) == 0;
+    options.may_continue = door_.op == core::Op::Chat && (request_.features & not_text) == 0;
     options.heartbeat_us = runtime_.config->server.heartbeat_after_ms * 1000;
-    stream_.emplace(exchange_, dialect_, std::move(options), [this](HeaderList& out, bool early) { add_headers(out, early); }, &context_.heartbeats);
+    stream_.emplace(exchange_, *dialect_, std::move(options), [this](HeaderList& out, bool early) { add_headers(out, early); }, &context_.heartbeats);
 
     const ClientWatch watch(exchange_, [this](wire::Gone gone) { client_left(gone); });
     const auto job = this->job();
@@ -214,7 +215,7 @@ void ChatAnswer::client_left(wire::Gone gone)
     if (dispatcher_.client_left()) stream_->detach();
 }
 
-wire::Task<void> ChatAnswer::run(std::string_view provider, std::string_view label)
+wire::Task<void> ChatAnswer::run()
 {
     const auto body = co_await exchange_.read_body(static_cast<std::size_t>(runtime_.config->server.max_body_bytes));
     if (!body) {
@@ -222,14 +223,14 @@ wire::Task<void> ChatAnswer::run(std::string_view provider, std::string_view lab
             outcome_.fault = body.fault();
         else
             co_await refuse(body.fault());
-        co_return account(label);
+        co_return account();
     }
     body_size_ = body->size();
     body_read_us_ = context_.services->clock->steady_us();
     auto read = this->read(*body);
     if (!read) {
         co_await refuse(read.fault());
-        co_return account(label);
+        co_return account();
     }
     request_ = std::move(read).value();
     model_ = request_.model;
@@ -238,32 +239,33 @@ wire::Task<void> ChatAnswer::run(std::string_view provider, std::string_view lab
         const Fault fault{.kind = FaultKind::Forbidden, .message = "Failures are rehearsed with admin keys only.",
                           .param = request_.mock_testing_fallbacks ? "mock_testing_fallbacks" : "mock_failure_rate"};
         co_await refuse(fault);
-        co_return account(label);
+        co_return account();
     }
     const bool answered = co_await answer_again(*body);
-    if (answered) co_return account(label);
+    if (answered) co_return account();
+    if (request_.base64) dialect_ = &dialect::openai_base64_embeddings();
     const auto now = wire::Loop::current()->now_us();
     deadline_us_ = std::min(deadline_of(exchange_.head(), runtime_.config->server, now), now + runtime_.config->routing.total_deadline_ms * 1000);
-    ask_.emplace(request_, dialect_, provider.empty() ? model_ : std::string(provider) + '/' + model_, caller_.name,
-                 deadline_us_ - now + context_.services->clock->unix_us());
+    ask_.emplace(request_, *dialect_, door_.provider.empty() ? model_ : std::string(door_.provider) + '/' + model_, caller_.name,
+                 deadline_us_ - now + context_.services->clock->unix_us(), door_.op);
     auto decided = routing::decide(runtime_.table, runtime_.config->routing, ask_->ask(),
                                    {now, context_.services->clock->unix_us(), core::random_bits()}, false);
     if (!decided) {
         co_await refuse(decided.fault());
-        co_return account(label);
+        co_return account();
     }
     decision_ = std::move(decided).value();
     if (decision_->deadline_ms > 0) deadline_us_ = std::min(deadline_us_, now + decision_->deadline_ms * 1000);
     const StreamCount count(context_.services->streams_active, request_.stream);
     co_await answer();
-    account(label);
+    account();
 }
 
-void ChatAnswer::account(std::string_view label)
+void ChatAnswer::account()
 {
     const bool cancelled = outcome_.fault.kind == FaultKind::Cancelled;
     Accounted a;
-    a.label = label, a.request_id = &id_, a.caller = &caller_.name, a.requested_model = &model_;
+    a.label = door_.label, a.request_id = &id_, a.caller = &caller_.name, a.requested_model = &model_;
     a.decision = decision_ ? &*decision_ : nullptr, a.outcome = &outcome_, a.stream = stream_ ? &*stream_ : nullptr;
     a.streaming = request_.stream, a.status = cancelled ? 499 : exchange_.status();
     a.total_us = since_begin(), a.overhead_us = body_read_us_ ? context_.services->clock->steady_us() - body_read_us_ - outcome_.upstream_us : -1;
@@ -276,10 +278,10 @@ void ChatAnswer::account(std::string_view label)
 } // namespace
 
 wire::Task<void> answer_chat(wire::Exchange& exchange, LoopContext& context, const Runtime& runtime, const Caller& caller,
-                             const std::string& request_id, std::string_view provider, std::string_view label)
+                             const std::string& request_id, const Door& door)
 {
-    ChatAnswer answer(exchange, context, runtime, caller, request_id);
-    co_await answer.run(provider, label);
+    ChatAnswer answer(exchange, context, runtime, caller, request_id, door);
+    co_await answer.run();
 }
 
 } // namespace front

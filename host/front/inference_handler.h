@@ -1,17 +1,16 @@
-// The whole way of a chat request: read, understand, decide, dispatch, answer, account.
+// The whole way of a request to a model: read, understand, decide, dispatch, answer, account.
 #pragma once
 
 #include "front/authenticate.h"
 #include "front/context.h"
+#include "front/door.h"
 #include "wire/server.h"
 
 #include <string>
-#include <string_view>
 
 namespace front {
 
-/// `provider`: pins one (/v1/providers/{p}/…), empty: none. `label`: the path in metrics.
 wire::Task<void> answer_chat(wire::Exchange& exchange, LoopContext& context, const Runtime& runtime, const Caller& caller,
-                             const std::string& request_id, std::string_view provider, std::string_view label);
+                             const std::string& request_id, const Door& door);
 
 } // namespace front

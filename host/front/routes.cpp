@@ -24,12 +24,26 @@ struct Route {
     core::Scope scope;       ///< None: open
     Answers answers;
     std::string_view label;  ///< in metrics
+    const dialect::Dialect& (*speaks)() = nullptr; ///< of inference
+    core::Op op = core::Op::Chat;
 };
 
 // Every path has an explicit scope; what is not here and not in core/control_routes.h does not exist.
 constexpr Route routes[] = {
-    {"/v1/chat/completions", false, true, core::Scope::Chat, Answers::Chat, "/v1/chat/completions"},
-    {"/v1/providers/{*}/chat/completions", false, true, core::Scope::Chat, Answers::Chat, "/v1/providers/{p}/chat/completions"},
+    {"/v1/chat/completions", false, true, core::Scope::Chat, Answers::Chat, "/v1/chat/completions", dialect::openai_chat},
+    {"/v1/providers/{*}/chat/completions", false, true, core::Scope::Chat, Answers::Chat, "/v1/providers/{p}/chat/completions", dialect::openai_chat},
+    {"/v1/completions", false, true, core::Scope::Chat, Answers::Chat, "/v1/completions", dialect::openai_completions, core::Op::Completions},
+    {"/v1/providers/{*}/completions", false, true, core::Scope::Chat, Answers::Chat, "/v1/providers/{p}/completions", dialect::openai_completions, core::Op::Completions},
+    {"/v1/embeddings", false, true, core::Scope::Chat, Answers::Chat, "/v1/embeddings", dialect::openai_embeddings, core::Op::Embeddings},
+    {"/v1/providers/{*}/embeddings", false, true, core::Scope::Chat, Answers::Chat, "/v1/providers/{p}/embeddings", dialect::openai_embeddings, core::Op::Embeddings},
+    {"/v1/moderations", false, true, core::Scope::Chat, Answers::Chat, "/v1/moderations", dialect::openai_moderations, core::Op::Moderations},
+    {"/v1/providers/{*}/moderations", false, true, core::Scope::Chat, Answers::Chat, "/v1/providers/{p}/moderations", dialect::openai_moderations, core::Op::Moderations},
+    {"/v1/rerank", false, true, core::Scope::Chat, Answers::Chat, "/v1/rerank", dialect::openai_rerank, core::Op::Rerank},
+    {"/v1/providers/{*}/rerank", false, true, core::Scope::Chat, Answers::Chat, "/v1/providers/{p}/rerank", dialect::openai_rerank, core::Op::Rerank},
+    {"/v1/images/generations", false, true, core::Scope::Chat, Answers::Chat, "/v1/images/generations", dialect::openai_images, core::Op::ImageGenerate},
+    {"/v1/providers/{*}/images/generations", false, true, core::Scope::Chat, Answers::Chat, "/v1/providers/{p}/images/generations", dialect::openai_images, core::Op::ImageGenerate},
+    {"/v1/audio/speech", false, true, core::Scope::Chat, Answers::Chat, "/v1/audio/speech", dialect::openai_speech, core::Op::Speech},
+    {"/v1/providers/{*}/audio/speech", false, true, core::Scope::Chat, Answers::Chat, "/v1/providers/{p}/audio/speech", dialect::openai_speech, core::Op::Speech},
     {"/v1/models", true, false, core::Scope::Chat, Answers::Models, "/v1/models"},
     {"/v1/models/{*}", true, false, core::Scope::Chat, Answers::Model, "/v1/models/{id}"},
     {"/health", true, false, core::Scope::None, Answers::Health, "/health"},
@@ -82,7 +96,11 @@ wire::Task<void> serve(wire::Exchange& exchange, LoopContext& context)
             caller = std::move(found).value();
         }
         switch (r.answers) {
-        case Answers::Chat: co_await answer_chat(exchange, context, *runtime, caller, request_id, rest, r.label); co_return;
+        case Answers::Chat: {
+            const Door door{.dialect = &r.speaks(), .op = r.op, .provider = rest, .label = r.label};
+            co_await answer_chat(exchange, context, *runtime, caller, request_id, door);
+            co_return;
+        }
         case Answers::Models: co_await list_models(exchange, *runtime, request_id); break;
         case Answers::Model: co_await show_model(exchange, *runtime, rest, request_id); break;
         case Answers::Health: co_await show_health(exchange, context); break;

@@ -96,8 +96,6 @@ std::int32_t number_of(std::string_view name, const std::array<std::string_view,
     const auto it = std::find(names.begin(), names.end(), name);
     return it == names.end() ? 0 : static_cast<std::int32_t>(it - names.begin()) + 1;
 }
-constexpr std::array<std::string_view, 13> op_names{"chat",       "completions", "embeddings", "moderations", "rerank",       "image_generate", "image_edit",
-                                                    "speech",     "transcribe",  "responses",  "count_tokens", "models",      "health"};
 constexpr std::array<std::string_view, 5> dialect_names{"openai", "responses", "anthropic", "gemini", "bedrock"};
 
 std::uint32_t bits_of(const std::vector<std::string>& dialects)
@@ -113,7 +111,7 @@ std::uint32_t bits_of(const std::vector<std::string>& dialects)
 OpTable::OpTable(const Component& about)
 {
     for (const auto& [name, lists] : about.ops)
-        if (const auto op = number_of(name, op_names))
+        if (const auto op = number_of(name, core::op_names))
             rows_.push_back({static_cast<dispatch::Op>(op), bits_of(lists.native), bits_of(lists.translates), lists.bodyless});
 }
 

@@ -31,6 +31,7 @@ struct Target {
     bool local = false;
     std::vector<config::DropParam> drop_params;  ///< request parameters that this model refuses
     std::array<Serves, 6> serves{};
+    core::Operations operations = 0;       ///< what the model is for and its provider can do
     std::shared_ptr<ledger::Health> health;
     ledger::Lanes lanes;                   ///< by the provider's accounts
 

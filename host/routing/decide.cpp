@@ -52,7 +52,7 @@ public:
     {
         std::vector<Entry> kept;
         kept.reserve(pool.size());
-        forbidden_ = too_long_ = incapable_ = 0;
+        forbidden_ = too_long_ = incapable_ = other_trade_ = 0;
         decision_.dropped.clear();
         for (const auto& entry : pool)
             if (passes(*entry.target, strict)) kept.push_back(entry);
@@ -62,6 +62,10 @@ public:
     Fault fault(std::size_t pool) const
     {
         const std::string model(ask_.request.model);
+        if (other_trade_ == pool)
+            return {.kind = FaultKind::NoCapableModel,
+                    .message = "No model behind `" + model + "` serves " + std::string(core::op_name(ask_.op)) + '.',
+                    .param = "model"};
         if (forbidden_ == pool) return {.kind = FaultKind::Forbidden, .message = "No target of `" + model + "` is allowed by this request's allow, deny, price, quality or latency limits."};
         if (too_long_ && !incapable_)
             return {.kind = FaultKind::TooLong,
@@ -83,7 +87,8 @@ private:
 
     bool passes(const Target& t, bool strict)
     {
-        if (t.serves[static_cast<std::size_t>(ask_.dialect)] == Serves::No) return drop(t, "does not speak the client's dialect", incapable_);
+        if (!(t.operations & core::bit_of(ask_.op))) return drop(t, "does not serve " + std::string(core::op_name(ask_.op)), other_trade_);
+        if (ask_.op == core::Op::Chat && t.serves[static_cast<std::size_t>(ask_.dialect)] == Serves::No) return drop(t, "does not speak the client's dialect", incapable_);
         if (any_match(ask_.deny, t)) return drop(t, "denied by the request", forbidden_);
         if (!ask_.allow.empty() && !any_match(ask_.allow, t)) return drop(t, "not among those the request allows", forbidden_);
         const auto needed = ask_.request.features & hard;
@@ -92,7 +97,8 @@ private:
         if (const auto unsure = needed & ~t.facts.features; strict && unsure && !t.open)
             return drop(t, "not known to do: " + names_of(unsure), incapable_);
         const auto need = ask_.request.est_input_tokens;
-        if (t.facts.context_tokens > 0 && need > t.facts.context_tokens)
+        const bool one_text = ask_.op == core::Op::Chat || ask_.op == core::Op::Completions; // others send lists, each item of which must fit
+        if (one_text && t.facts.context_tokens > 0 && need > t.facts.context_tokens)
             return drop(t, "context of " + std::to_string(t.facts.context_tokens) + " tokens is too small for about " + std::to_string(need), too_long_);
         if (ask_.max_cost_nusd >= 0) {
             const auto cost = ledger::expected_cost_nusd(t.facts, ask_.request.est_input_tokens, ask_.request.est_output_tokens);
@@ -109,7 +115,7 @@ private:
     const Ask& ask_;
     bool explain_;
     Decision& decision_;
-    std::size_t forbidden_ = 0, too_long_ = 0, incapable_ = 0;
+    std::size_t forbidden_ = 0, too_long_ = 0, incapable_ = 0, other_trade_ = 0;
 };
 
 CandidateView view_of(const Entry& entry, const Ask& ask, std::string_view open_model, const Moment& moment)

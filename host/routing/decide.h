@@ -16,6 +16,7 @@ namespace routing {
 struct Ask {
     RequestView request;                    ///< request.model is the name that the client sent
     int dialect = 1;                        ///< dispatch::Dialect of the client
+    core::Op op = core::Op::Chat;
     std::span<const std::string> fallback_models; ///< models[] with route "fallback": tried after the model, in order
     std::span<const std::string> allow, deny, prefer; ///< globs over provider/model
     std::string_view policy;                ///< instead of the route's own; empty: the route's

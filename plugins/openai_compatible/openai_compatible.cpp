@@ -79,6 +79,16 @@ bool has_member(std::string_view object, std::string_view name)
     return found;
 }
 
+/// An object with one of its members under another name: Voyage's list of ranks is called data.
+std::string renamed(std::string_view object, std::string_view from, std::string_view to)
+{
+    std::string out;
+    portolan::members(object, [&](std::string_view key, std::string_view value) {
+        (((out += out.empty() ? "{\"" : ",\"") += key == from ? to : key) += "\":") += value;
+    });
+    return out + '}';
+}
+
 /// The chunk that exists for usage alone. A first chunk may have empty choices too (content filters), but no usage.
 bool only_usage(std::string_view chunk)
 {
@@ -215,6 +225,8 @@ public:
             if (relay) out.raw(f.raw());
             return;
         }
+        if (op_ == PORTOLAN_OP_RERANK && !has_member(f.data(), "results") && has_member(f.data(), "data"))
+            return out.result(renamed(f.data(), "data", "results"));
         const auto data = f.data().substr(std::min(f.data().size(), f.data().find_first_not_of(" \t\r\n")));
         const bool end = data.empty() || data.starts_with("[DONE]");
         if (f.whole())

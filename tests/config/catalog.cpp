@@ -132,9 +132,9 @@ TEST_CASE("models that were switched off are left out, those that will be are ma
     const std::string two = R"("a":{"litellm_provider":"p","mode":"chat","deprecation_date":"2026-07-24"},"b":{"litellm_provider":"p","mode":"chat","deprecation_date":"2026-10-15"})";
     const auto catalog = built(two);
     CHECK(catalog->size() == 1);
-    CHECK(catalog->chat_models({"p"}, "2026-10-14").size() == 1);
-    CHECK(catalog->chat_models({"p"}, "2026-10-15").empty());
-    CHECK(catalog->chat_models({"p"}, "").size() == 1);
+    CHECK(catalog->models({"p"}, "2026-10-14").size() == 1);
+    CHECK(catalog->models({"p"}, "2026-10-15").empty());
+    CHECK(catalog->models({"p"}, "").size() == 1);
 }
 
 TEST_CASE("names that differ by case or by the provider's name in front are one model; the first one stays")
@@ -158,7 +158,7 @@ TEST_CASE("features are offered, lacking or not known")
 TEST_CASE("models of the Responses API only are known but not offered for chat")
 {
     const auto catalog = built(R"("r":{"litellm_provider":"p","mode":"responses","input_cost_per_token":1e-6},"c":{"litellm_provider":"p","mode":"chat"})");
-    CHECK(catalog->chat_models({"p"}, "").size() == 1);
+    CHECK(catalog->models({"p"}, "").size() == 1);
     CHECK(catalog->find({"p"}, "r") != nullptr);
 }
 

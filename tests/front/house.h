@@ -125,6 +125,7 @@ public:
         t->endpoint = runtime_->endpoints.size();
         t->provider = name, t->model = t->upstream_model = "m-" + name, t->id = name + "/m-" + name;
         t->serves.fill(routing::Serves::Translated);
+        t->operations = core::bit_of(core::Op::Chat);
         t->health = std::make_shared<ledger::Health>();
         for (std::size_t i = 0; i < accounts; ++i) t->lanes.push_back(std::make_shared<ledger::Lane>(std::make_shared<ledger::AccountHealth>()));
         runtime_->models.push_back({t->model, name});

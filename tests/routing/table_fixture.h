@@ -50,6 +50,7 @@ struct Fixture {
         t->facts.features = features, t->facts.features_known = ~core::Features{0};
         t->priority = priority;
         t->serves.fill(routing::Serves::Native);
+        t->operations = ~core::Operations{0};
         t->health = std::make_shared<ledger::Health>();
         t->lanes.push_back(std::make_shared<ledger::Lane>(std::make_shared<ledger::AccountHealth>()));
         table.targets.push_back(std::move(t));

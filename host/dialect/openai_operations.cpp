@@ -1,0 +1,113 @@
+// OpenAI's operations besides chat as a client's language: most answers pass as they are.
+#include "dialect/dialect.h"
+
+#include "core/json_scan.h"
+#include "dialect/embedding.h"
+#include "dialect/openai_chunk.h"
+#include "dialect/openai_parts.h"
+#include "dialect/operation_reader.h"
+
+#include <utility>
+
+namespace dialect {
+
+namespace {
+
+using core::JsonScanner;
+using core::JsonString;
+using core::Op;
+
+/// The member that an answer must have.
+constexpr std::string_view answer_of(Op op) noexcept
+{
+    switch (op) {
+    case Op::Completions: return "choices";
+    case Op::Moderations:
+    case Op::Rerank: return "results";
+    case Op::Transcribe: return "text";
+    default: return "data";
+    }
+}
+
+bool has_member(std::string_view object, std::string_view name)
+{
+    bool found = false;
+    JsonScanner scan(object, 256, false);
+    scan.object([&](const JsonString& key) {
+        found = found || (key.raw == name && scan.peek() != 'n');
+        return scan.skip();
+    });
+    return found;
+}
+
+/// An answer that comes as one JSON object and goes on as one; what the events of a conversation say has no place in it.
+class ResultWriter final : public AnswerWriter {
+public:
+    explicit ResultWriter(bool base64) : base64_(base64) {}
+    void begin(const AnswerMeta&, std::string&) override {}
+    void text(std::uint32_t, std::string_view, std::string&) override {}
+    void reasoning(std::uint32_t, std::string_view, std::string&) override {}
+    void tool_begin(std::uint32_t, std::uint32_t, std::string_view, std::string_view, std::string&) override {}
+    void tool_args(std::uint32_t, std::uint32_t, std::string_view, std::string&) override {}
+    void extra(std::string_view, std::string&) override {}
+    void finish(std::uint32_t, std::string_view, std::string&) override {}
+    void chunk(std::string_view, std::string&) override {}
+    void result(std::string_view openai_result, std::string&) override
+    {
+        result_ = base64_ ? with_base64_vectors(openai_result) : std::string(openai_result);
+    }
+    void usage(const Counts&) override {}
+    void end(std::string& out) override { out += std::exchange(result_, {}); }
+
+private:
+    const bool base64_;
+    std::string result_;
+};
+
+class Operation final : public Dialect {
+public:
+    explicit Operation(Op op, bool base64 = false) : op_(op), base64_(base64) {}
+
+    core::Result<ChatRequest> read(std::string_view body, std::size_t max_depth) const override
+    {
+        return read_operation(op_, body, max_depth);
+    }
+    std::vector<ChatRequest::Turn> turns(std::string_view) const override { return {}; }
+    std::unique_ptr<AnswerWriter> writer(bool stream, bool usage_wanted) const override
+    {
+        if (op_ == Op::Completions) return completions_writer(stream, usage_wanted);
+        return std::make_unique<ResultWriter>(base64_);
+    }
+    [[nodiscard]] bool answers(std::string_view result, const ChunkFacts&) const override { return has_member(result, answer_of(op_)); }
+    [[nodiscard]] bool as_asked(std::string_view result, bool stream) const override
+    {
+        return !stream && !(base64_ && has_number_vectors(result));
+    }
+    ErrorBody error(const core::Fault& fault, const std::vector<AttemptNote>& attempts) const override { return openai_chat().error(fault, attempts); }
+    std::string error_event(const core::Fault& fault, bool done_after_error) const override { return openai_chat().error_event(fault, done_after_error); }
+    [[nodiscard]] std::string_view stream_content_type() const override { return openai_chat().stream_content_type(); }
+    [[nodiscard]] std::string_view heartbeat() const override { return openai_chat().heartbeat(); }
+
+private:
+    const Op op_;
+    const bool base64_;
+};
+
+} // namespace
+
+#define OPERATION(name, ...)                     \
+    const Dialect& openai_##name()               \
+    {                                            \
+        static const Operation dialect(__VA_ARGS__); \
+        return dialect;                          \
+    }
+OPERATION(completions, Op::Completions)
+OPERATION(embeddings, Op::Embeddings)
+OPERATION(base64_embeddings, Op::Embeddings, true)
+OPERATION(moderations, Op::Moderations)
+OPERATION(rerank, Op::Rerank)
+OPERATION(images, Op::ImageGenerate)
+OPERATION(speech, Op::Speech)
+#undef OPERATION
+
+} // namespace dialect
