@@ -107,6 +107,12 @@ std::string_view finish_reason(std::string_view said, bool called_tools) noexcep
     return is == "tool_calls" && !called_tools ? "stop" : is;
 }
 
+bool is_openai_member(std::string_view raw_key, std::string_view json) noexcept
+{
+    static constexpr std::array<std::string_view, 5> tiers{"\"auto\"", "\"default\"", "\"flex\"", "\"scale\"", "\"priority\""};
+    return raw_key != "service_tier" || std::find(tiers.begin(), tiers.end(), json) != tiers.end();
+}
+
 std::string usage_json(const Counts& counts)
 {
     std::string out = "{";

@@ -43,6 +43,9 @@ private:
 /// One of OpenAI's finish reasons for whatever a provider calls it; what nobody knows is "stop".
 [[nodiscard]] std::string_view finish_reason(std::string_view said, bool called_tools) noexcept;
 
+/// False for a member whose value OpenAI's clients do not know: service tiers of other providers.
+[[nodiscard]] bool is_openai_member(std::string_view raw_key, std::string_view json) noexcept;
+
 [[nodiscard]] std::string usage_json(const Counts& counts);
 
 /// A stable id for a tool call that came without one.

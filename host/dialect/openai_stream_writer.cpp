@@ -1,9 +1,7 @@
 // Writes an answer as server-sent chunks. Strings are put together by hand: a generator's every token passes here.
 #include "dialect/openai_parts.h"
 
-#include "core/json_scan.h"
 #include "core/text.h"
-#include "dialect/openai_chunk.h"
 
 #include <algorithm>
 
@@ -80,7 +78,10 @@ public:
             emit(choice, {}, ",\"" + std::string(raw_key) + "\":" + std::string(json) + ",\"finish_reason\":null", out);
     }
 
-    void member(std::string_view raw_key, std::string_view json) override { extras_.set(raw_key, json); }
+    void member(std::string_view raw_key, std::string_view json) override
+    {
+        if (is_openai_member(raw_key, json)) extras_.set(raw_key, json);
+    }
     void extra(std::string_view json_object, std::string&) override { extras_.add(json_object); }
 
     void finish(std::uint32_t choice, std::string_view reason, std::string& out) override
@@ -98,29 +99,7 @@ public:
         emit(choice, c.spoke ? "" : "\"content\":\"\"", ",\"finish_reason\":\"" + std::string(is) + '"', out);
     }
 
-    void chunk(std::string_view openai_chunk, std::string& out) override
-    {
-        const auto json = core::trim(openai_chunk);
-        if (json.empty() || json[0] != '{') return;
-        if (mentions_usage(json)) {
-            ChunkFacts facts;
-            read_openai(json, false, facts);
-            if (!facts.valid) return;
-            if (facts.choices_empty && facts.usage.said()) {
-                if (!usage_wanted_) return; // the host asked for it, the client did not
-                usage_sent_ = true;
-            }
-        }
-        if (!passing_) adopt(json);
-        passing_ = true;
-        out += "data: ";
-        const auto from = out.size();
-        out += json;
-        for (const char c : {'\n', '\r'}) // blanks between members: a line would end the event
-            for (auto at = out.find(c, from); at != out.npos; at = out.find(c, at)) out[at] = ' ';
-        out += "\n\n";
-    }
-
+    void chunk(std::string_view openai_chunk, std::string& out) override { replay(openai_chunk, false, *this, out); }
     void result(std::string_view openai_result, std::string& out) override { replay(openai_result, true, *this, out); }
 
     void usage(const Counts& counts) override { counts_ = counts; }
@@ -128,10 +107,10 @@ public:
     void end(std::string& out) override
     {
         if (std::exchange(ended_, true)) return;
-        if (choices_.empty() && !passing_) at(0);
+        if (choices_.empty()) at(0);
         for (std::uint32_t i = 0; i < choices_.size(); ++i)
             if (choices_[i].used) finish(i, "stop", out);
-        const bool usage_due = usage_wanted_ && !usage_sent_ && counts_.said();
+        const bool usage_due = usage_wanted_ && counts_.said();
         if (usage_due || !extras_.empty()) {
             out += head_;
             extras_.append_to(out);
@@ -161,30 +140,6 @@ private:
         head_ = "data: {\"id\":" + std::string(id) +
                 ",\"object\":\"chat.completion.chunk\",\"created\":" + std::string(created) +
                 ",\"model\":" + std::string(model) + ',';
-    }
-
-    static bool mentions_usage(std::string_view json) noexcept
-    {
-        constexpr std::string_view name = "\"usage\"";
-        for (auto at = json.find(name); at != json.npos; at = json.find(name, at + 1))
-            if (!json.substr(at + name.size()).starts_with(":null")) return true;
-        return false;
-    }
-
-    /// What we add to a provider's own chunks must look like one of them.
-    void adopt(std::string_view json)
-    {
-        core::JsonScanner scan(json, 256, false);
-        std::string_view id, model, created;
-        const bool good = scan.object([&](const core::JsonString& key) {
-            std::string_view value;
-            if (!scan.skip(value)) return false;
-            if (key.raw == "id" && value.starts_with('"')) id = value;
-            if (key.raw == "model" && value.starts_with('"')) model = value;
-            if (key.raw == "created" && value[0] >= '0' && value[0] <= '9') created = value;
-            return true;
-        });
-        if (good && !id.empty() && !model.empty() && !created.empty()) head(id, model, created);
     }
 
     /// One chunk with one choice: `inner` goes into the delta, `outer` behind it.
@@ -226,7 +181,7 @@ private:
             delta(choice, "\"content\":" + core::quoted(rest), out);
     }
 
-    bool usage_wanted_, usage_sent_ = false, passing_ = false, ended_ = false;
+    bool usage_wanted_, ended_ = false;
     std::string id_, head_;
     std::vector<Choice> choices_;
     Members extras_;

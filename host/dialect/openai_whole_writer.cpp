@@ -1,7 +1,6 @@
 // Collects an answer and writes it as one chat completion.
 #include "dialect/openai_parts.h"
 
-#include "core/json_edit.h"
 #include "core/json_scan.h"
 #include "core/text.h"
 
@@ -72,7 +71,10 @@ public:
             known->second = joined(known->second, json);
     }
 
-    void member(std::string_view raw_key, std::string_view json) override { extras_.set(raw_key, json); }
+    void member(std::string_view raw_key, std::string_view json) override
+    {
+        if (is_openai_member(raw_key, json)) extras_.set(raw_key, json);
+    }
     void extra(std::string_view json_object, std::string&) override { extras_.add(json_object); }
 
     void finish(std::uint32_t choice, std::string_view reason, std::string&) override
@@ -82,20 +84,12 @@ public:
     }
 
     void chunk(std::string_view openai_chunk, std::string& out) override { replay(openai_chunk, false, *this, out); }
-    void result(std::string_view openai_result, std::string&) override
-    {
-        core::JsonScanner scan(openai_result, 256, false);
-        if (scan.peek() == '{' && scan.skip() && scan.end()) result_ = openai_result;
-    }
+    void result(std::string_view openai_result, std::string& out) override { replay(openai_result, true, *this, out); }
     void usage(const Counts& counts) override { counts_ = counts; }
 
     void end(std::string& out) override
     {
         if (std::exchange(ended_, true)) return;
-        if (!result_.empty()) {
-            with_extras(out);
-            return;
-        }
         if (choices_.empty()) at(0);
         out += "{\"id\":" + core::quoted(meta_.id) +
                ",\"object\":\"chat.completion\",\"created\":" + std::to_string(meta_.created) +
@@ -128,17 +122,6 @@ private:
         if (choices_.size() <= choice) choices_.resize(choice + 1);
         choices_[choice].used = true;
         return choices_[choice];
-    }
-
-    /// The provider's own completion, and what was said beside it.
-    void with_extras(std::string& out) const
-    {
-        std::vector<std::string> pointers;
-        std::vector<core::JsonEdit> edits;
-        pointers.reserve(extras_.list().size());
-        for (const auto& [key, value] : extras_.list())
-            if (key.find_first_of("\\~/") == key.npos) edits.push_back({pointers.emplace_back('/' + key), value});
-        out += edits.empty() ? result_ : core::splice(result_, edits).joined();
     }
 
     /// {content: […], refusal: […]} of two chunks as one.
@@ -203,7 +186,6 @@ private:
 
     AnswerMeta meta_;
     bool ended_ = false;
-    std::string result_;
     std::vector<Choice> choices_;
     Members extras_;
     Counts counts_;

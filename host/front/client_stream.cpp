@@ -58,7 +58,8 @@ std::string_view ClientStream::prefix() const
 
 void ClientStream::begin(bool native, bool)
 {
-    relay_ = native && !recovers();
+    relay_ = native && !recovers(), raw_seen_ = false;
+    untold_.clear();
     resumed_ = resumed_ || content_;
     content_ = finished_ = failed_ = false;
     content_events_ = choices_ = ended_ = 0;
@@ -142,10 +143,10 @@ void ClientStream::read_chunk(std::string_view json, bool whole)
 
 bool ClientStream::event(const dispatch::Event& e)
 {
-    scratch_.clear();
     switch (e.kind) {
     case EventKind::Raw:
         if (!relay_) return true; // the upstream answered in another form than asked: the writer speaks instead
+        raw_seen_ = true, untold_.clear();
         if (e.data.size() < 32 && e.data.find("[DONE]") != e.data.npos && content_) finished_ = true;
         relay(e.data);
         return true;
@@ -153,44 +154,24 @@ bool ClientStream::event(const dispatch::Event& e)
         read_chunk(e.data, false);
         if (failed_) return false;
         if (!options_.stream) relay_ = false;
-        if (!relay_) writer().chunk(e.data, scratch_);
         break;
     case EventKind::Result:
         read_chunk(e.data, true);
         if (failed_) return false;
         if (relay_ && !dialect_.as_asked(e.data, options_.stream)) relay_ = false;
-        if (!relay_) writer().result(e.data, scratch_);
         break;
     case EventKind::Start:
         if (answer_model_.empty()) answer_model_ = e.name;
         return true;
     case EventKind::Text:
-        content_ = true, ++content_events_;
-        if (!relay_) writer().text(e.choice, e.data, scratch_);
-        break;
     case EventKind::Reasoning:
-        content_ = true, ++content_events_;
-        if (!relay_) writer().reasoning(e.choice, e.data, scratch_);
-        break;
     case EventKind::ToolBegin:
-        content_ = true, ++content_events_;
-        if (!relay_) writer().tool_begin(e.choice, e.index, e.id, e.name, scratch_);
-        break;
-    case EventKind::ToolArgs:
-        content_ = true, ++content_events_;
-        if (!relay_) writer().tool_args(e.choice, e.index, e.data, scratch_);
-        break;
-    case EventKind::Extra:
-        if (!relay_) writer().extra(e.data, scratch_);
-        break;
-    case EventKind::Message:
-        content_ = true;
-        if (!relay_) writer().message(e.choice, e.data, scratch_);
-        break;
+    case EventKind::ToolArgs: content_ = true, ++content_events_; break;
+    case EventKind::Message: content_ = true; break;
+    case EventKind::Extra: break;
     case EventKind::Finish:
         content_ = finished_ = true, ++content_events_;
-        finish_reason_ = e.name;
-        if (!relay_) writer().finish(e.choice, e.name, scratch_);
+        if (finish_reason_.empty()) finish_reason_ = e.name;
         break;
     case EventKind::Usage:
         if (e.usage) usage_ = *e.usage;
@@ -204,12 +185,47 @@ bool ClientStream::event(const dispatch::Event& e)
         relay(e.data);
         return true;
     }
-    own(scratch_);
+    if (!relay_)
+        write(e);
+    else if (!raw_seen_)
+        untold_.event(e); // its bytes may follow, or never
     if (resumable_ && resumable_->differs()) {
         fail_with({.kind = core::FaultKind::Exhausted, .message = "The answer broke off, and another one does not begin like it."});
         return false;
     }
     return true;
+}
+
+void ClientStream::write(const dispatch::Event& e)
+{
+    scratch_.clear();
+    auto& to = writer();
+    scratch_.clear();
+    switch (e.kind) {
+    case EventKind::Chunk: to.chunk(e.data, scratch_); break;
+    case EventKind::Result: to.result(e.data, scratch_); break;
+    case EventKind::Text: to.text(e.choice, e.data, scratch_); break;
+    case EventKind::Reasoning: to.reasoning(e.choice, e.data, scratch_); break;
+    case EventKind::ToolBegin: to.tool_begin(e.choice, e.index, e.id, e.name, scratch_); break;
+    case EventKind::ToolArgs: to.tool_args(e.choice, e.index, e.data, scratch_); break;
+    case EventKind::Extra: to.extra(e.data, scratch_); break;
+    case EventKind::Message: to.message(e.choice, e.data, scratch_); break;
+    case EventKind::Finish: to.finish(e.choice, e.name, scratch_); break;
+    default: break;
+    }
+    own(scratch_);
+}
+
+void ClientStream::settle_form()
+{
+    if (!relay_ || raw_seen_ || untold_.empty()) return;
+    relay_ = false;
+    struct Writing : dispatch::EventSink {
+        explicit Writing(ClientStream& to) : stream(to) {}
+        bool event(const dispatch::Event& e) override { return stream.write(e), true; }
+        ClientStream& stream;
+    } writing(*this);
+    untold_.replay(writing);
 }
 
 wire::Task<bool> ClientStream::respond_whole()
@@ -289,6 +305,7 @@ wire::Task<void> ClientStream::settle()
 
 wire::Task<bool> ClientStream::flush()
 {
+    settle_form();
     if (beating_) co_await settle();
     if (detached_) pending_.clear(), stored_.clear(), held_.clear();
     if (gone_) co_return false;
@@ -320,6 +337,7 @@ wire::Task<void> ClientStream::finish()
 {
     done_ = true;
     if (detached_) co_return;
+    settle_form();
     if (!relay_ && writer_) {
         scratch_.clear();
         if (usage_.said()) writer_->usage(counts_of(usage_));

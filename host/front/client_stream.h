@@ -7,6 +7,7 @@
 #include "front/heartbeats.h"
 #include "front/resumable.h"
 #include "routing/candidate_table.h"
+#include "upstream/buffered_events.h"
 #include "wire/server.h"
 
 #include <functional>
@@ -87,6 +88,9 @@ private:
     void own(std::string_view bytes);       ///< to be sent, copied
     void relay(std::string_view bytes);     ///< to be sent, borrowed if the cutter keeps it
     dialect::AnswerWriter& writer();
+    void write(const dispatch::Event& event); ///< in the client's dialect
+    /// A provider that could relay bytes and did not is written for: what it said so far first.
+    void settle_form();
     wire::Task<bool> respond_whole();
     [[nodiscard]] bool as_it_comes() const noexcept { return options_.stream || !media_type_.empty(); } ///< pieces are sent one by one
     std::vector<std::string_view> gather(); ///< what is pending, in order
@@ -110,6 +114,7 @@ private:
     };
     std::vector<Pending> pending_;
     std::string stored_, held_, scratch_;
+    upstream::BufferedEvents untold_;       ///< of a native exchange, as long as no RAW has come
     std::unique_ptr<dialect::AnswerWriter> writer_;
     Resumable* resumable_ = nullptr;        ///< writer_, where the route wants broken streams to be taken up again
     dialect::ChunkFacts facts_;
@@ -120,7 +125,7 @@ private:
     std::uint64_t content_events_ = 0, choices_ = 0, ended_ = 0; ///< choices_, ended_: a bit for each
     std::int64_t first_content_us_ = -1;
     int status_ = 0;
-    bool relay_ = false, content_ = false, finished_ = false, failed_ = false, committed_ = false, gone_ = false; ///< relay_: the client gets the provider's bytes
+    bool relay_ = false, raw_seen_ = false, content_ = false, finished_ = false, failed_ = false, committed_ = false, gone_ = false; ///< relay_: the client gets the provider's bytes
     bool started_ = false, sending_ = false, beating_ = false, detached_ = false, done_ = false, resumed_ = false; ///< started_: status and headers are out
 };
 

@@ -181,7 +181,7 @@ wire::Task<void> ChatAnswer::answer()
 wire::Task<bool> ChatAnswer::answer_again(std::string_view body)
 {
     const auto key = exchange_.head().headers.get("idempotency-key");
-    if (key.empty() || request_.stream || runtime_.config->idempotency.ttl_seconds == 0) co_return false;
+    if (key.empty() || request_.stream || door_.op == core::Op::Speech || runtime_.config->idempotency.ttl_seconds == 0) co_return false;
     Fault fault{.kind = FaultKind::BadRequest, .param = "Idempotency-Key"};
     std::shared_ptr<const KeptAnswer> kept;
     auto found = Idempotency::Found::New;

@@ -1,4 +1,4 @@
-// Events of a generator that ran on another thread, kept until they are back on the loop.
+// Events kept for later: of a generator until they are back on the loop, of a provider until it is clear who speaks.
 #pragma once
 
 #include "dispatch/provider.h"
@@ -19,6 +19,8 @@ public:
         kept_.push_back(std::move(k));
         return true;
     }
+    [[nodiscard]] bool empty() const noexcept { return kept_.empty(); }
+    void clear() noexcept { kept_.clear(); }
     /// Hands them to `sink` in order; stops when it refuses one.
     void replay(dispatch::EventSink& sink)
     {

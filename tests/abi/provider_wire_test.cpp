@@ -29,7 +29,7 @@ const std::map<std::string, std::int32_t> dialects = {{"openai", PORTOLAN_DIALEC
                                                       {"gemini", PORTOLAN_DIALECT_GEMINI},
                                                       {"bedrock", PORTOLAN_DIALECT_BEDROCK}};
 const std::map<std::string, std::int32_t> framings = {
-    {"whole", PORTOLAN_FRAME_WHOLE}, {"sse", PORTOLAN_FRAME_SSE}, {"raw", PORTOLAN_FRAME_RAW}, {"aws", PORTOLAN_FRAME_AWS}};
+    {"whole", PORTOLAN_FRAME_WHOLE}, {"sse", PORTOLAN_FRAME_SSE}, {"line", PORTOLAN_FRAME_LINE}, {"raw", PORTOLAN_FRAME_RAW}, {"aws", PORTOLAN_FRAME_AWS}};
 
 /// A text of the case file: a string, lines, or anything else as JSON.
 std::string text_in(const json& j)
@@ -167,6 +167,12 @@ public:
             cutter.feed(std::string_view(body).substr(cut));
         } else if (kind == PORTOLAN_FRAME_AWS) {
             for (const auto& f : r.at("frames")) hand_over({f.at(0), f.at(1).dump(), f.at(1).dump()});
+        } else if (kind == PORTOLAN_FRAME_LINE) {
+            for (std::size_t at = 0; at < body.size();) {
+                const auto end = std::min(body.find('\n', at), body.size() - 1);
+                hand_over({"", body.substr(at, end - at), body.substr(at, end + 1 - at)});
+                at = end + 1;
+            }
         } else
             hand_over({"", body, body});
         if (status < 0) return;

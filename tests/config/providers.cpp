@@ -117,7 +117,7 @@ TEST_CASE("a local server is live by its address only, and OLLAMA_HOST may be on
     const auto loaded = load("", {{"OLLAMA_HOST", "0.0.0.0"}});
     CHECK(names(loaded) == Names{"ollama"});
     const auto ollama = provider(loaded, "ollama");
-    CHECK(ollama.base_url == "http://127.0.0.1:11434/v1");
+    CHECK(ollama.base_url == "http://127.0.0.1:11434");
     CHECK(ollama.local);
     CHECK(ollama.discover);
     CHECK(ollama.models_open);

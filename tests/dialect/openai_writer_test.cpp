@@ -350,42 +350,48 @@ TEST_CASE("extra members go into the next chunk or the whole object, and never o
     CHECK((last.back()["late"] == 1 && last.back()["choices"].empty()));
 }
 
-TEST_CASE("a provider's own chunk passes as it is, on one line")
+TEST_CASE("a provider's own chunks are written anew: one id, one role, one finish reason, usage at the end")
 {
-    const std::string chunk =
-        R"({"id":"up","created":5,"model":"m","choices":[{"index":0,"delta":{"content":"x"},"finish_reason":"stop"}],"odd":1})";
-    const auto out = written(true, false, [&](auto& w, auto& o) { w.chunk(chunk, o); });
-    CHECK(out == "data: " + chunk + "\n\ndata: [DONE]\n\n");
-    CHECK(written(true, false, [&](auto& w, auto& o) {
-              w.chunk("{\n\"a\":\r\n1}", o);
-          }).starts_with("data: { \"a\":  1}\n\n"));
-    CHECK(written(true, false, [&](auto& w, auto& o) {
-              w.chunk(chunk, o);
-              w.chunk("", o);
-              w.chunk("[DONE]", o);
-          }) == out);
+    // traps 41, 57, 58, 59, 60: a role in each delta, an id that changes, two finish reasons, usage beside a choice, a tier nobody knows
+    const Tell tell = [&](auto& w, auto& out) {
+        w.chunk(R"({"id":"","object":"","created":0,"model":"","choices":[],"prompt_filter_results":[{"a":1}]})", out);
+        w.chunk(R"({"id":"a","created":5,"model":"m","choices":[{"index":0,"delta":{"role":"assistant","content":"x"},"finish_reason":""}],"service_tier":"on_demand"})", out);
+        w.chunk(R"({"id":"b","created":6,"model":"m","choices":[{"index":0,"delta":{"role":"assistant","content":"y"},"finish_reason":"eos"}]})", out);
+        w.chunk(R"({"id":"b","created":7,"model":"m","choices":[{"index":0,"delta":{"role":"assistant","content":""},"finish_reason":"stop"}],"usage":{"prompt_tokens":1,"completion_tokens":2}})", out);
+        w.chunk("broken", out);
+        w.chunk("", out);
+        w.chunk("[DONE]", out);
+    };
+    const auto chunks = chunks_of(written(true, true, tell));
+    int roles = 0, finishes = 0, usages = 0;
+    std::string text;
+    for (const auto& c : chunks) {
+        CHECK((c["id"] == "chatcmpl-1" && c["created"] == 1700000000 && !c.contains("service_tier")));
+        usages += c.contains("usage");
+        for (const auto& choice : c["choices"]) {
+            roles += choice["delta"].contains("role");
+            finishes += !choice["finish_reason"].is_null();
+            text += choice["delta"].value("content", "");
+        }
+    }
+    CHECK((roles == 1 && finishes == 1 && usages == 1 && text == "xy"));
+    CHECK((chunks.back()["choices"].empty() && chunks.back()["usage"]["total_tokens"] == 3));
+    for (const auto& c : chunks_of(written(true, false, tell))) CHECK_FALSE(c.contains("usage"));
 }
 
-TEST_CASE("a provider's usage chunk passes only if the client asked, and not twice")
+TEST_CASE("a provider's tool calls are counted from 0, have ids, and are named once")
 {
-    const std::string chunk =
-        R"({"id":"up","object":"chat.completion.chunk","created":5,"model":"m","choices":[{"index":0,"delta":{"role":"assistant","content":"x"},"finish_reason":"stop"}]})";
-    const std::string usage =
-        R"({"id":"up","object":"chat.completion.chunk","created":5,"model":"m","choices":[],"usage":{"prompt_tokens":1,"completion_tokens":2}})";
-    const Tell both = [&](auto& w, auto& out) {
-        w.chunk(chunk, out);
-        w.chunk(usage, out);
-        w.usage({.input = 1, .output = 2});
-    };
-    CHECK(chunks_of(written(true, true, both)).size() == 2);
-    CHECK(chunks_of(written(true, false, both)).size() == 1);
-    const auto late = chunks_of(written(true, true, [&](auto& w, auto& out) {
-        w.chunk(chunk, out);
-        w.usage({.input = 1, .output = 2});
-    }));
-    REQUIRE(late.size() == 2);
-    CHECK(late[1]["usage"]["total_tokens"] == 3);
-    assembled(late); // ours looks like one of theirs
+    // traps 18 to 23: no id, no index, a first index of 1, names repeated, "stop" although there are calls
+    const auto a = streamed([](auto& w, auto& out) {
+                       w.chunk(R"({"choices":[{"index":0,"delta":{"content":"","tool_calls":[{"index":1,"id":"","function":{"name":"f","arguments":""}}]}}]})", out);
+                       w.chunk(R"({"choices":[{"index":0,"delta":{"tool_calls":[{"index":1,"id":null,"function":{"name":"f","arguments":"{\"a\":"}}]}}]})", out);
+                       w.chunk(R"({"choices":[{"index":0,"delta":{"tool_calls":[{"index":1,"id":"","function":{"name":"","arguments":"1}"}}]}}]})", out);
+                       w.chunk(R"({"choices":[{"index":0,"delta":{"tool_calls":[{"index":2,"id":"second","function":{"name":"g","arguments":{"b":2}}}]},"finish_reason":"stop"}]})", out);
+                   }).at(0);
+    REQUIRE(a.calls.size() == 2);
+    CHECK((a.calls[0].arguments == R"({"a":1})" && a.calls[0].id.starts_with("call_") && a.calls[0].name == "f"));
+    CHECK((a.calls[1].arguments == R"({"b":2})" && a.calls[1].id == "second"));
+    CHECK(a.reason == "tool_calls");
 }
 
 TEST_CASE("chunks are put together for a client that wants it whole")
@@ -428,16 +434,17 @@ TEST_CASE("legacy function calls survive being put together")
     CHECK((j["finish_reason"] == "function_call" && j["message"]["content"].is_null()));
 }
 
-TEST_CASE("a provider's whole result passes as it is, or is streamed to who wants a stream")
+TEST_CASE("a provider's whole result is written anew, whole or streamed")
 {
     const std::string result =
-        R"({"id":"up","object":"chat.completion","created":5,"model":"m","choices":[{"index":0,"message":{"role":"assistant","content":"Hi","refusal":null,
+        R"({"id":"up","object":"chat.completion","created":5,"model":"m","service_tier":"","choices":[{"index":0,"message":{"role":"assistant","content":"Hi","refusal":null,
         "reasoning":"hm","tool_calls":[{"id":"c","type":"function","function":{"name":"f","arguments":"{}"}}]},"finish_reason":"tool_calls"}],"usage":{"prompt_tokens":1,"completion_tokens":2},"x":7})";
-    CHECK(written(false, false, [&](auto& w, auto& out) { w.result(result, out); }) == result);
-    CHECK(ordered_json::parse(written(false, false, [&](auto& w, auto& out) {
-              w.extra(R"({"y":8})", out);
-              w.result(result, out);
-          }))["y"] == 8);
+    const auto j = ordered_json::parse(written(false, false, [&](auto& w, auto& out) {
+        w.extra(R"({"y":8})", out);
+        w.result(result, out);
+    }));
+    CHECK((j["id"] == "chatcmpl-1" && j["y"] == 8 && j["x"] == 7 && !j.contains("service_tier") && j["usage"]["total_tokens"] == 3));
+    CHECK((j["choices"][0]["message"]["content"] == "Hi" && j["choices"][0]["message"]["reasoning_content"] == "hm"));
     const auto chunks = chunks_of(written(true, true, [&](auto& w, auto& out) { w.result(result, out); }));
     const auto a = assembled(chunks).at(0);
     CHECK((a.text == "Hi" && a.reasoning == "hm" && a.calls.size() == 1 && a.calls[0].arguments == "{}" &&

@@ -400,7 +400,7 @@ class Upstream:
                         return
                     kept += data
                 body, kept = kept[:length], kept[length:]
-                if method == "GET" and path.endswith("/models"):  # the host looks around on its own; that is no call
+                if method == "GET" and path.split("?")[0].endswith(("/models", "/api/tags")):  # the host looks around on its own; that is no call
                     Call(connection, method, path, headers, body).reply(404, {"error": {"message": "no list here"}})
                     continue
                 with self._lock:

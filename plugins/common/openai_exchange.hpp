@@ -1,0 +1,390 @@
+// One exchange with an upstream that speaks OpenAI, exactly or nearly: what every such plugin has in common.
+#pragma once
+
+#include "think.hpp"
+#include "usage.hpp"
+
+#include <algorithm>
+#include <array>
+#include <map>
+#include <utility>
+#include <vector>
+
+namespace hub::openai {
+
+using portolan::json;
+
+struct Operation {
+    std::int32_t op;
+    std::string_view name, path;
+};
+inline constexpr Operation operations[] = {
+    {PORTOLAN_OP_CHAT, "chat", "/chat/completions"},
+    {PORTOLAN_OP_COMPLETIONS, "completions", "/completions"},
+    {PORTOLAN_OP_EMBEDDINGS, "embeddings", "/embeddings"},
+    {PORTOLAN_OP_MODERATIONS, "moderations", "/moderations"},
+    {PORTOLAN_OP_RERANK, "rerank", "/rerank"},
+    {PORTOLAN_OP_IMAGE_GENERATE, "image_generate", "/images/generations"},
+    {PORTOLAN_OP_IMAGE_EDIT, "image_edit", "/images/edits"},
+    {PORTOLAN_OP_SPEECH, "speech", "/audio/speech"},
+    {PORTOLAN_OP_TRANSCRIBE, "transcribe", "/audio/transcriptions"},
+    {PORTOLAN_OP_RESPONSES, "responses", "/responses"},
+    {PORTOLAN_OP_MODELS, "models", "/models"},
+    {PORTOLAN_OP_HEALTH, "health", "/models"},
+};
+
+struct Settings {
+    explicit Settings(std::string_view text)
+    {
+        const json c = json::parse(text);
+        stream_usage = c.value("stream_usage", true), repair = c.value("repair", false), think_tags = c.value("think_tags", false);
+        max_tokens_field = c.value("max_tokens_field", "");
+        drop = c.value("drop", std::vector<std::string>{});
+        const auto how = c.value("auth", "bearer");
+        auth = how == "none" ? "" : how == "bearer" ? "key" : how == "api-key" ? "api_key" : "x_api_key";
+        for (const auto& o : operations) paths[o.op] = o.path;
+        const auto overrides = c.value("paths", json::object());
+        for (const auto& o : operations) {
+            const auto path = overrides.find(o.name);
+            if (path == overrides.end()) continue;
+            paths[o.op] = path->get<std::string>();
+            if (!paths[o.op].starts_with('/'))
+                throw portolan::Error(PORTOLAN_E_INVALID, "paths." + std::string(o.name) + " must begin with /");
+        }
+    }
+    bool stream_usage;
+    bool repair;     ///< answers are told to the host and written anew by it, never relayed
+    bool think_tags; ///< <think> in the text is reasoning
+    std::string max_tokens_field, auth;
+    std::vector<std::string> drop; ///< JSON pointers are made of these: ~ and / in a name are escaped there
+    std::map<std::int32_t, std::string> paths;
+};
+
+/// The members of a request that this plugin may have to change, as they stand in the text; empty: not there.
+struct Members {
+    explicit Members(std::string_view text)
+    {
+        portolan::members(text, [&](std::string_view key, std::string_view value) {
+            if (key == "stream") stream = value;
+            if (key == "stream_options") stream_options = value;
+            if (key == "max_tokens") max_tokens = value;
+            if (key == "max_completion_tokens") max_completion_tokens = value;
+            keys.push_back(key);
+        });
+    }
+    bool has(std::string_view name) const { return std::find(keys.begin(), keys.end(), name) != keys.end(); }
+    std::string_view stream, stream_options, max_tokens, max_completion_tokens;
+    std::vector<std::string_view> keys;
+};
+
+inline bool has_member(std::string_view object, std::string_view name)
+{
+    bool found = false;
+    portolan::members(object, [&](std::string_view key, std::string_view) { found |= key == name; });
+    return found;
+}
+
+/// An object with one of its members under another name: Voyage's list of ranks is called data.
+inline std::string renamed(std::string_view object, std::string_view from, std::string_view to)
+{
+    std::string out;
+    portolan::members(object, [&](std::string_view key, std::string_view value) {
+        (((out += out.empty() ? "{\"" : ",\"") += key == from ? to : key) += "\":") += value;
+    });
+    return out + '}';
+}
+
+/// The chunk that exists for usage alone. A first chunk may have empty choices too (content filters), but no usage.
+inline bool only_usage(std::string_view chunk)
+{
+    if (chunk.find("\"usage\"") == chunk.npos) return false;
+    bool no_choices = false, usage = false;
+    portolan::members(chunk, [&](std::string_view key, std::string_view value) {
+        if (key == "choices")
+            no_choices = value.front() == '[' && value.find_first_not_of(" \t\r\n", 1) == value.size() - 1;
+        if (key == "usage") usage = value.front() == '{';
+    });
+    return no_choices && usage;
+}
+
+inline std::string pointer_to(std::string_view name)
+{
+    std::string out = "/";
+    for (const char c : name) c == '~' ? out += "~0" : c == '/' ? out += "~1" : out += c;
+    return out;
+}
+
+inline std::int32_t fault_of(std::string_view code)
+{
+    if (code == "rate_limit_exceeded") return PORTOLAN_FAULT_RATE_LIMIT;
+    if (code == "insufficient_quota") return PORTOLAN_FAULT_QUOTA;
+    if (code == "context_length_exceeded") return PORTOLAN_FAULT_TOO_LONG;
+    if (code == "server_is_overloaded" || code == "slow_down") return PORTOLAN_FAULT_OVERLOADED;
+    if (code == "content_policy_violation" || code == "image_content_policy_violation") return PORTOLAN_FAULT_CONTENT;
+    if (code == "invalid_prompt" || code.starts_with("invalid_")) return PORTOLAN_FAULT_BAD_REQUEST;
+    return PORTOLAN_FAULT_SERVER;
+}
+
+/// The events of the Responses dialect, which the host does not read for itself. The client gets the bytes anyway.
+class ResponsesReader {
+public:
+    explicit ResponsesReader(bool text_wanted) : text_wanted_(text_wanted) {}
+
+    void read(const portolan::Frame& f, portolan::Events& out) const
+    {
+        if (f.whole()) return last(json::parse(f.data()), out);
+        const auto type = f.event().empty() ? type_of(f.data()) : f.event();
+        if (type == "response.completed" || type == "response.incomplete" || type == "response.failed")
+            last(json::parse(f.data()).at("response"), out);
+        else if (type == "error")
+            failed(json::parse(f.data()), out);
+        else if (text_wanted_ && type == "response.output_text.delta")
+            out.text(portolan::text(json::parse(f.data()), "/delta"));
+    }
+
+    /// True for what comes before any content: held back, so that a failure right after it can go to another candidate.
+    static bool opening(const portolan::Frame& f)
+    {
+        const auto type = f.event().empty() ? type_of(f.data()) : f.event();
+        return type == "response.created" || type == "response.queued" || type == "response.in_progress";
+    }
+
+private:
+    static std::string_view type_of(std::string_view data) // some servers leave the event line out
+    {
+        std::string_view type;
+        portolan::members(data, [&](std::string_view key, std::string_view value) {
+            if (key == "type" && value.size() > 2) type = value.substr(1, value.size() - 2);
+        });
+        return type;
+    }
+
+    static void failed(const json& error, portolan::Events& out)
+    {
+        const auto& e = error.contains("error") && error["error"].is_object() ? error["error"] : error;
+        out.fault(fault_of(portolan::text(e, "/code")), portolan::text(e, "/message"));
+    }
+
+    void last(const json& response, portolan::Events& out) const
+    {
+        out.start(portolan::text(response, "/id"), portolan::text(response, "/model"));
+        const auto usage = openai_usage(portolan::at<json>(response, "/usage"));
+        if (said(usage)) out.usage(usage);
+        const auto status = portolan::text(response, "/status");
+        if (status == "failed") return failed(response, out);
+        if (status == "incomplete")
+            return out.finish(portolan::text(response, "/incomplete_details/reason") == "content_filter"
+                                  ? "content_filter"
+                                  : "length");
+        bool calls = false;
+        for (const auto& item : portolan::at<json>(response, "/output", json::array()))
+            calls |= portolan::text(item, "/type") == "function_call";
+        out.finish(calls ? "tool_calls" : "stop");
+    }
+
+    bool text_wanted_;
+};
+
+class Exchange : public portolan::Exchange {
+public:
+    Exchange(const Settings& s, const portolan::Request& rq)
+        : s_(s), op_(rq.op()), native_(rq.native()), stream_(rq.stream()),
+          responses_(rq.dialect() == PORTOLAN_DIALECT_RESPONSES || rq.op() == PORTOLAN_OP_RESPONSES),
+          hide_usage_(rq.native() && !rq.usage_wanted()), reader_(rq.text_wanted())
+    {
+        if (!s_.paths.contains(op_)) throw portolan::Error(PORTOLAN_E_UNSUPPORTED, "no such operation here");
+    }
+
+    void request(const portolan::Call&, const portolan::Request& rq, portolan::Http& out) override
+    {
+        const auto& path = s_.paths.at(responses_ ? PORTOLAN_OP_RESPONSES : op_);
+        if (!s_.auth.empty()) out.auth(s_.auth);
+        if (op_ == PORTOLAN_OP_MODELS || op_ == PORTOLAN_OP_HEALTH) {
+            out.get(path);
+            return;
+        }
+        out.post(path);
+        if (op_ == PORTOLAN_OP_SPEECH) out.framing(PORTOLAN_FRAME_RAW);
+        if (!rq.parts().empty()) return forward_form(rq, out);
+        out.edit("/model", portolan::quoted(rq.model()));
+        const Members has(rq.json());
+        if (streams_in_json()) edit_stream(has, out);
+        if (op_ == PORTOLAN_OP_CHAT && !responses_) edit_max_tokens(has, out);
+        for (const auto& name : s_.drop)
+            if (has.has(name)) out.edit(pointer_to(name), {});
+    }
+
+    /// What the host is to judge is told before the bytes are given: it may refuse the RAW event of a chunk that turned
+    /// out to be an error, and then another candidate answers instead.
+    void frame(const portolan::Call&, const portolan::Frame& f, portolan::Events& out) override
+    {
+        if (f.kind() == PORTOLAN_FRAME_RAW) return out.bytes(f.reply().header("content-type"), f.data());
+        if (responses_) return responses_frame(f, out);
+        if (op_ == PORTOLAN_OP_RERANK && !has_member(f.data(), "results") && has_member(f.data(), "data")) {
+            const auto result = renamed(f.data(), "data", "results");
+            out.result(result);
+            return tell_usage(result, out);
+        }
+        const auto data = f.data().substr(std::min(f.data().size(), f.data().find_first_not_of(" \t\r\n")));
+        const bool done = !f.whole() && (data.empty() || data.starts_with("[DONE]"));
+        if (op_ == PORTOLAN_OP_TRANSCRIBE && f.whole() && !data.starts_with('{'))
+            return out.bytes(f.reply().header("content-type"), f.raw()); // subtitles or plain text
+        if (s_.repair && op_ == PORTOLAN_OP_CHAT) return tell(data, f.whole(), done, out);
+        if (!done) f.whole() ? out.result(data) : out.chunk(data);
+        if (!done) tell_usage(data, out);
+        const bool relay = native_ && f.whole() != stream_; // a shape that was not asked for is assembled by the host
+        if (relay && !(hide_usage_ && !f.whole() && !done && only_usage(data))) out.raw(f.raw());
+    }
+
+    bool end(const portolan::Call&, portolan::Events& out) override
+    {
+        if (!held_.empty()) out.raw(std::exchange(held_, {}));
+        if (s_.think_tags) end_thinking(out);
+        return false;
+    }
+
+    /// Two refusals that asking differently mends; all others the host knows better.
+    void classify(const portolan::Call&, const portolan::Reply& r, portolan::Events& out) override
+    {
+        if (r.status() != 400 && r.status() != 422) return;
+        const auto says = [&](std::string_view word) { return r.body().find(word) != r.body().npos; };
+        if (asked_usage_ && (says("stream_options") || says("include_usage"))) {
+            refuse_usage_ = true;
+            out.fault(PORTOLAN_FAULT_BAD_REQUEST, "stream_options refused", -1, PORTOLAN_FAULT_REBUILD);
+        } else if (sent_max_tokens_ && s_.max_tokens_field.empty() && says("'max_completion_tokens' instead")) {
+            rename_max_tokens_ = true;
+            out.fault(PORTOLAN_FAULT_BAD_REQUEST, "max_tokens refused", -1, PORTOLAN_FAULT_REBUILD);
+        }
+    }
+
+protected:
+    const Settings& s_; // of the component, which outlives its exchanges
+    std::int32_t op_;
+    bool native_, stream_, responses_, hide_usage_;
+
+private:
+    void responses_frame(const portolan::Frame& f, portolan::Events& out)
+    {
+        const bool relay = native_ && f.whole() != stream_;
+        reader_.read(f, out);
+        if (relay && ResponsesReader::opening(f)) return void(held_ += f.raw());
+        if (relay && !held_.empty()) out.raw(std::exchange(held_, {}));
+        if (relay) out.raw(f.raw());
+    }
+
+    /// Where a chunk has a usage object: what the host reads for itself is OpenAI's meaning of it, providers have others.
+    static void tell_usage(std::string_view chunk, portolan::Events& out)
+    {
+        if (chunk.find("\"usage\"") == chunk.npos) return;
+        portolan::members(chunk, [&](std::string_view key, std::string_view value) {
+            if (key != "usage" || !value.starts_with('{')) return;
+            const auto usage = openai_usage(json::parse(value, nullptr, false));
+            if (said(usage)) out.usage(usage);
+        });
+    }
+
+    /// Nothing is relayed: the host writes an answer of its own from what it reads, so that no client meets what this upstream does differently.
+    void tell(std::string_view data, bool whole, bool done, portolan::Events& out)
+    {
+        if (done) {
+            if (s_.think_tags) end_thinking(out);
+            if (content_seen_ && !data.empty()) out.finish("stop"); // counts only if no reason was given before
+            return;
+        }
+        content_seen_ = content_seen_ || data.find("\"choices\":[]") == data.npos;
+        if (s_.think_tags && data.find("\"content\"") != data.npos)
+            told_apart(data, whole, out);
+        else
+            whole ? out.result(data) : out.chunk(data);
+        tell_usage(data, out);
+    }
+
+    /// The chunk with its text split into text and reasoning; damage is for the host to find.
+    void told_apart(std::string_view data, bool whole, portolan::Events& out)
+    {
+        auto chunk = json::parse(data, nullptr, false);
+        if (chunk.is_object() && chunk.contains("choices") && chunk["choices"].is_array())
+            for (auto& choice : chunk["choices"]) {
+                if (!choice.is_object()) continue;
+                const auto message = choice.find(whole ? "message" : "delta");
+                if (message == choice.end() || !message->is_object() || !message->contains("content") || !(*message)["content"].is_string()) continue;
+                auto& splitter = think_[portolan::at<unsigned>(choice, "/index")];
+                std::string text, thought;
+                const auto to_text = [&](std::string_view s) { text += s; };
+                const auto to_thought = [&](std::string_view s) { thought += s; };
+                splitter.add((*message)["content"].get_ref<const std::string&>(), to_text, to_thought);
+                if (whole || (choice.contains("finish_reason") && choice["finish_reason"].is_string())) splitter.end(to_text, to_thought);
+                (*message)["content"] = text;
+                if (!thought.empty()) (*message)["reasoning_content"] = thought;
+            }
+        const auto written = chunk.is_discarded() ? std::string(data) : chunk.dump(-1, ' ', false, json::error_handler_t::replace);
+        whole ? out.result(written) : out.chunk(written);
+    }
+
+    void end_thinking(portolan::Events& out)
+    {
+        for (auto& [choice, splitter] : think_) {
+            out.choice(choice);
+            splitter.end([&](std::string_view s) { out.text(s); }, [&](std::string_view s) { out.reasoning(s); });
+        }
+        out.choice(0);
+    }
+
+    bool streams_in_json() const
+    {
+        return op_ == PORTOLAN_OP_CHAT || op_ == PORTOLAN_OP_COMPLETIONS || op_ == PORTOLAN_OP_RESPONSES;
+    }
+
+    void edit_stream(const Members& has, portolan::Http& out)
+    {
+        if (stream_ != (has.stream == "true")) out.edit("/stream", stream_ ? "true" : "false");
+        asked_usage_ = false;
+        if (responses_) return;
+        if (!stream_) { // refused by many without a stream
+            if (!has.stream_options.empty()) out.edit("/stream_options", {});
+            return;
+        }
+        const bool object = has.stream_options.starts_with('{');
+        if (!s_.stream_usage || refuse_usage_ || (object && has_member(has.stream_options, "include_usage"))) return;
+        asked_usage_ = true;
+        if (object)
+            out.edit("/stream_options/include_usage", "true");
+        else
+            out.edit("/stream_options", R"({"include_usage":true})");
+    }
+
+    void edit_max_tokens(const Members& has, portolan::Http& out)
+    {
+        const std::string_view want =
+            rename_max_tokens_ ? "max_completion_tokens" : std::string_view(s_.max_tokens_field);
+        const bool to_new = want == "max_completion_tokens";
+        sent_max_tokens_ = !has.max_tokens.empty() && !to_new;
+        if (want.empty()) return;
+        const auto from = to_new ? has.max_tokens : has.max_completion_tokens;
+        const auto present = to_new ? has.max_completion_tokens : has.max_tokens;
+        if (from.empty()) return;
+        out.edit(to_new ? "/max_tokens" : "/max_completion_tokens", {});
+        if (present.empty()) out.edit(pointer_to(want), from);
+    }
+
+    /// The fields as they came; the files never pass through here.
+    static void forward_form(const portolan::Request& rq, portolan::Http& out)
+    {
+        for (std::size_t i = 0; i < rq.parts().size(); ++i) {
+            const auto& p = *rq.parts()[i];
+            out.form(portolan::view(p.field), portolan::view(p.filename), portolan::view(p.content_type));
+            if (portolan::view(p.field) == "model")
+                out.body(rq.model());
+            else
+                out.part(i);
+        }
+    }
+
+    ResponsesReader reader_;
+    bool asked_usage_ = false, refuse_usage_ = false, sent_max_tokens_ = false, rename_max_tokens_ = false;
+    bool content_seen_ = false;
+    std::map<unsigned, ThinkSplitter> think_; // by choice
+    std::string held_;
+};
+
+} // namespace hub::openai
