@@ -69,6 +69,7 @@ public:
     void tool_begin(std::uint32_t, std::uint32_t, std::string_view, std::string_view, std::string&) override {}
     void tool_args(std::uint32_t, std::uint32_t, std::string_view, std::string&) override {}
     void extra(std::string_view, std::string&) override {}
+    void message(std::uint32_t, std::string_view, std::string&) override {}
 
 private:
     struct Choice {

@@ -50,6 +50,7 @@ public:
     void tool_begin(std::uint32_t, std::uint32_t, std::string_view, std::string_view, std::string&) override {}
     void tool_args(std::uint32_t, std::uint32_t, std::string_view, std::string&) override {}
     void extra(std::string_view, std::string&) override {}
+    void message(std::uint32_t, std::string_view, std::string&) override {}
     void finish(std::uint32_t, std::string_view, std::string&) override {}
     void chunk(std::string_view, std::string&) override {}
     void result(std::string_view openai_result, std::string&) override

@@ -149,6 +149,13 @@ public:
         return type == "response.created" || type == "response.queued" || type == "response.in_progress";
     }
 
+    static void failed(const json& error, portolan::Events& out)
+    {
+        const auto& e = error.contains("error") && error["error"].is_object() ? error["error"] : error;
+        out.fault(fault_of(portolan::text(e, "/code")), portolan::text(e, "/message"));
+    }
+    void end(const json& response, portolan::Events& out) const { last(response, out); }
+
 private:
     static std::string_view type_of(std::string_view data) // some servers leave the event line out
     {
@@ -157,12 +164,6 @@ private:
             if (key == "type" && value.size() > 2) type = value.substr(1, value.size() - 2);
         });
         return type;
-    }
-
-    static void failed(const json& error, portolan::Events& out)
-    {
-        const auto& e = error.contains("error") && error["error"].is_object() ? error["error"] : error;
-        out.fault(fault_of(portolan::text(e, "/code")), portolan::text(e, "/message"));
     }
 
     void last(const json& response, portolan::Events& out) const
@@ -178,7 +179,7 @@ private:
                                   : "length");
         bool calls = false;
         for (const auto& item : portolan::at<json>(response, "/output", json::array()))
-            calls |= portolan::text(item, "/type") == "function_call";
+            calls |= portolan::text(item, "/type") == "function_call" || portolan::text(item, "/type") == "custom_tool_call";
         out.finish(calls ? "tool_calls" : "stop");
     }
 
@@ -197,7 +198,7 @@ public:
 
     void request(const portolan::Call&, const portolan::Request& rq, portolan::Http& out) override
     {
-        const auto& path = s_.paths.at(responses_ ? PORTOLAN_OP_RESPONSES : op_);
+        const auto path = path_for(responses_ ? PORTOLAN_OP_RESPONSES : op_, rq.model());
         if (!s_.auth.empty()) out.auth(s_.auth);
         if (op_ == PORTOLAN_OP_MODELS || op_ == PORTOLAN_OP_HEALTH) {
             out.get(path);
@@ -258,6 +259,9 @@ public:
     }
 
 protected:
+    /// Below the base URL.
+    [[nodiscard]] virtual std::string path_for(std::int32_t op, std::string_view) const { return s_.paths.at(op); }
+
     const Settings& s_; // of the component, which outlives its exchanges
     std::int32_t op_;
     bool native_, stream_, responses_, hide_usage_;

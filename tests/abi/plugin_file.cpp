@@ -28,7 +28,7 @@ json usage_json(const portolan_usage& u)
         if (value >= 0) out[name] = value;
     };
     say("input", u.input), say("cache_read", u.cache_read), say("cache_write", u.cache_write), say("output", u.output);
-    say("reasoning", u.reasoning), say("cost_nusd", u.cost_nusd);
+    say("reasoning", u.reasoning), say("searches", u.searches), say("cost_nusd", u.cost_nusd);
     if (u.flags & PORTOLAN_USAGE_ESTIMATED) out["estimated"] = true;
     return out;
 }
