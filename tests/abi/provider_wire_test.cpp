@@ -4,7 +4,10 @@
 
 #include <catch2/catch.hpp>
 
+#include <cstdlib>
+#include <filesystem>
 #include <functional>
+#include <iostream>
 #include <map>
 
 using abi::json;
@@ -286,4 +289,75 @@ TEST_CASE("an OpenAI-compatible provider refuses a path that does not begin with
     const abi::PluginFile file(abi::plugins_folder() / "openai_compatible.so");
     const json config{{"base_url", "http://127.0.0.1:1"}, {"paths", {{"chat", "@elsewhere/chat"}}}};
     CHECK_THROWS_WITH(abi::Instance(file, "openai-compatible", config), "paths.chat must begin with /");
+}
+
+namespace {
+
+/// One form of usage objects: whose reading of them is the measure, and what our plugin is given to read.
+struct UsageForm {
+    const char *provider, *flavour, *plugin, *component;
+    json (*reply)(const json& usage);
+};
+const UsageForm usage_forms[] = {
+    {"openai", "chat", "openai_compatible", "openai-compatible", [](const json& u) { return json{{"choices", json::array()}, {"usage", u}}; }},
+    {"mistral", "default", "mistral", "mistral", [](const json& u) { return json{{"choices", json::array()}, {"usage", u}}; }},
+    {"openai", "responses", "openai_responses", "openai-responses", [](const json& u) { return json{{"status", "completed"}, {"output", json::array()}, {"usage", u}}; }},
+    {"cohere", "default", "cohere", "cohere", [](const json& u) { return json{{"finish_reason", "COMPLETE"}, {"message", json::object()}, {"usage", u}}; }},
+};
+
+/// What differs from the measure on purpose; empty: it must not differ.
+std::string why_other(const json& said, const json& ours)
+{
+    const auto count = [&](const char* pointer) { return said.contains(json::json_pointer(pointer)) ? said.at(json::json_pointer(pointer)).get<std::int64_t>() : 0; };
+    const auto input = count("/prompt_tokens"), output = count("/completion_tokens"), reasoning = count("/completion_tokens_details/reasoning_tokens");
+    if (reasoning > 0 && count("/total_tokens") == input + output + reasoning) return "reasoning outside of the output is counted with it (xAI)";
+    if (count("/prompt_tokens_details/cached_tokens") > input && ours.value("cache_read", 0) == input) return "more cached than input tokens count as all of them";
+    return "";
+}
+
+} // namespace
+
+TEST_CASE("real usage objects are counted as the reference counts them")
+{
+    const char* shared = std::getenv("PORTOLAN_SHARED");
+    const auto file = std::filesystem::path(shared ? shared : "../shared") / "data/catalog/genai-prices.usages.json";
+    if (!std::filesystem::exists(file)) {
+        WARN("SKIPPED: no usage objects at " << file);
+        return;
+    }
+    const json all = abi::read_json(file);
+    for (const auto& form : usage_forms) {
+        const abi::PluginFile plugin(abi::plugins_folder() / (std::string(form.plugin) + ".so"));
+        const abi::Instance provider(plugin, form.component, {{"base_url", "http://127.0.0.1:1"}});
+        int equal = 0;
+        std::map<std::string, int> other;
+        for (const auto& entry : all)
+            for (const auto& reading : entry.at("extracted")) {
+                const auto& by = reading.at("extractors");
+                const bool ours = std::any_of(by.begin(), by.end(), [&](const json& e) { return e.at("provider_id") == form.provider && e.at("api_flavor") == form.flavour; });
+                if (!ours || !entry.at("body").contains("usage")) continue;
+                const auto& said = entry.at("body").at("usage");
+                const Asked asked(json{{"native", std::string(form.component) == "openai-compatible"}, {"json", {{"messages", json::array()}}}});
+                Exchange x(provider, asked);
+                x.request();
+                x.reply(json{{"kind", "whole"}, {"body", form.reply(said).dump()}}, 0);
+                json usage = json::object();
+                for (const auto& e : x.said.events)
+                    if (e.at("kind") == "usage") usage = e.at("usage");
+                const auto& expected = reading.at("usage");
+                const auto same = [&](const char* theirs, const char* name) { return expected.value(theirs, 0) == std::max(0, usage.value(name, 0)); };
+                if (same("input_tokens", "input") && same("output_tokens", "output") && same("cache_read_tokens", "cache_read")) {
+                    ++equal;
+                    continue;
+                }
+                const auto why = why_other(said, usage);
+                INFO(form.component << " " << said.dump() << " as " << usage.dump() << " instead of " << expected.dump());
+                CHECK_FALSE(why.empty());
+                ++other[why];
+            }
+        std::cout << form.component << ", read as " << form.provider << '/' << form.flavour << ": " << equal << " usage objects equal";
+        for (const auto& [why, n] : other) std::cout << ", " << n << ": " << why;
+        std::cout << '\n';
+        CHECK(equal >= 5);
+    }
 }

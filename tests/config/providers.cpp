@@ -79,6 +79,14 @@ TEST_CASE("every preset can be used as a type, alone and with a key")
     }
 }
 
+TEST_CASE("a preset without a place of its own needs the variable of its place too")
+{
+    CHECK(names(load("", {{"AZURE_OPENAI_API_KEY", "k"}})) == Names{"echo"});
+    const auto loaded = load("", {{"AZURE_OPENAI_API_KEY", "k"}, {"AZURE_OPENAI_ENDPOINT", "https://me.openai.azure.com/"}});
+    CHECK(names(loaded) == Names{"azure-openai"});
+    CHECK(provider(loaded, "azure-openai").base_url == "https://me.openai.azure.com");
+}
+
 TEST_CASE("a key variable alone makes a preset live, with the catalogue's models")
 {
     const auto loaded = load("", {{"GROQ_API_KEY", "gsk_0123456789"}});
@@ -87,7 +95,7 @@ TEST_CASE("a key variable alone makes a preset live, with the catalogue's models
     const auto groq = provider(loaded, "groq");
     CHECK(groq.type == "groq");
     CHECK(groq.component == "openai-compatible");
-    CHECK(json::parse(groq.settings_json) == json{{"base_url", "https://api.groq.com/openai/v1"}});
+    CHECK(json::parse(groq.settings_json) == json{{"base_url", "https://api.groq.com/openai/v1"}, {"repair", true}});
     REQUIRE(groq.accounts.size() == 1);
     CHECK(groq.accounts[0].key.value == "gsk_0123456789");
     CHECK(groq.accounts[0].key.source == "env GROQ_API_KEY");

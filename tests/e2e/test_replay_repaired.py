@@ -134,7 +134,7 @@ def read_responses(values, m, whole):
         elif item["type"] == "function_call":
             m.call(0, n, item["name"], item["arguments"])
         elif item["type"] == "custom_tool_call":
-            m.call(0, n, item["name"], item["input"])
+            m.call(0, n, item["name"], json.dumps({"input": item["input"]}))
         elif item["type"] == "reasoning":
             m.reasoning[0] += "".join(s["text"] for s in item.get("summary") or []) or "".join(c.get("text", "") for c in item.get("content") or [])
     usage = final.get("usage") or {}
