@@ -1,4 +1,5 @@
 // Mistral AI (https://docs.mistral.ai/api): OpenAI's API with words of its own for a few things, and answers that are lists when a model thinks.
+#include "../common/conversation.hpp"
 #include "../common/openai_exchange.hpp"
 
 namespace {
@@ -36,7 +37,7 @@ public:
     }
     void send(portolan::Http& out)
     {
-        for (const auto& name : lost_) out.lost(name);
+        lost_.tell(out);
         out.header("content-type", "application/json").body(body_.dump(-1, ' ', false, json::error_handler_t::replace));
     }
 
@@ -46,7 +47,7 @@ private:
         const auto at = from.find(name);
         if (at == from.end()) return;
         const bool says_nothing = at->is_null() || *at == false || *at == json::object() || *at == json::array({"text"});
-        if (!says_nothing && std::find(lost_.begin(), lost_.end(), told) == lost_.end()) lost_.push_back(told);
+        if (!says_nothing) lost_.add(told);
         from.erase(at);
     }
 
@@ -106,7 +107,7 @@ private:
     }
 
     json body_, none_ = json::array();
-    std::vector<std::string> lost_;
+    hub::Lost lost_;
 };
 
 class Exchange final : public hub::openai::Exchange {
