@@ -74,7 +74,7 @@ private:
         if (role == "assistant") return assistant(m, content);
         if (role != "tool" && role != "function") return put("user", texts(content, "user"));
         json result{{"role", "tool"}, {"tool_call_id", portolan::text(m, "/tool_call_id")}, {"content", texts(content, "tool")}};
-        if (result["content"].is_string() && result["content"].empty()) result["content"] = " "; // an empty result is refused
+        if (result["content"] == "") result["content"] = " "; // an empty result is refused
         out_["messages"].push_back(std::move(result));
     }
 
@@ -94,7 +94,7 @@ private:
         if (!calls.empty()) {
             auto plan = reasoning;
             const auto text = texts(content, "assistant");
-            if (text.is_string() && !text.empty()) plan = text;
+            if (text.is_string() && text != "") plan = text;
             if (!plan.empty()) said["tool_plan"] = plan;
             said["tool_calls"] = std::move(calls);
         } else if (!reasoning.empty()) {

@@ -101,9 +101,20 @@ TEST_CASE("a price out of scale is refused, and all prices of the model with it"
 TEST_CASE("entries that are no models are left out")
 {
     const auto catalog = built(entry("\"x\":1") + R"(,"sample_spec":{"mode":"one of: chat","litellm_provider":"one of"},"fallback_generalizations":[],
-        "fireworks-ai-4.1b-to-16b":{"litellm_provider":"fireworks_ai","input_cost_per_token":2e-7},"e":{"litellm_provider":"p","mode":"embedding"},
+        "fireworks-ai-4.1b-to-16b":{"litellm_provider":"fireworks_ai","input_cost_per_token":2e-7},"e":{"litellm_provider":"p","mode":"video_generation"},
         "ft:gpt-4o":{"litellm_provider":"openai","mode":"chat"},"together-ai-4.1b-8b":{"litellm_provider":"together_ai","mode":"chat"}, "n":null)");
     CHECK(catalog->size() == 1);
+}
+
+TEST_CASE("a model that is not for chat says what it is for")
+{
+    const auto catalog = built(entry("\"x\":1") + R"(,"e":{"litellm_provider":"p","mode":"embedding"},"256-x-256/i":{"litellm_provider":"p","mode":"image_generation"},
+        "i":{"litellm_provider":"p","mode":"image_generation"},"s":{"litellm_provider":"p","mode":"audio_speech"})");
+    const auto is_for = [&](const char* id) { return catalog->find({"p"}, id)->facts.operations; };
+    CHECK(is_for("e") == core::bit_of(core::Op::Embeddings));
+    CHECK(is_for("i") == (core::bit_of(core::Op::ImageGenerate) | core::bit_of(core::Op::ImageEdit)));
+    CHECK(is_for("s") == core::bit_of(core::Op::Speech));
+    CHECK(catalog->find({"p"}, "256-x-256/i") == nullptr);
 }
 
 TEST_CASE("tiers come from both spellings; what a tier does not say stays as it was below")

@@ -209,7 +209,7 @@ TEST_CASE("an entry overrides anything of its preset")
                              {{"OTHER", "abcdefgh"}, {"GROQ_API_KEY", "not-this"}});
     const auto g = provider(loaded, "g");
     CHECK(g.base_url == "http://127.0.0.1:1/v1");
-    CHECK(json::parse(g.settings_json) == json{{"base_url", "http://127.0.0.1:1/v1"}, {"drop", {"seed"}}});
+    CHECK(json::parse(g.settings_json) == json{{"base_url", "http://127.0.0.1:1/v1"}, {"drop", {"seed"}}, {"repair", true}});
     CHECK(g.tier == "free");
     CHECK(g.accounts.at(0).key.value == "abcdefgh");
     CHECK(g.proxy == "none");
