@@ -221,7 +221,7 @@ public:
     {
         if (f.kind() == PORTOLAN_FRAME_RAW) return out.bytes(f.reply().header("content-type"), f.data());
         if (responses_) return responses_frame(f, out);
-        if (op_ == PORTOLAN_OP_RERANK && !has_member(f.data(), "results") && has_member(f.data(), "data")) {
+        if (op_ == PORTOLAN_OP_RERANK && !has_member(f.data(), "results") && has_member(f.data(), "data") && json::accept(f.data())) { // half a list is none
             const auto result = renamed(f.data(), "data", "results");
             out.result(result);
             return tell_usage(result, out);
