@@ -107,14 +107,14 @@ prepare_clients() {
         if (cd "$at/node" && timeout 300 npm install --no-package-lock --no-audit --no-fund --silent >"$at/npm.log" 2>&1); then
             cp tests/clients/package.json "$at/node/installed.json"
         else
-            say "CLIENT TESTS: npm could not install openai (no registry?); the Node client tests will be skipped"
+            say "CLIENT TESTS: npm could not install the libraries (no registry?); the Node client tests will be skipped"
         fi
     fi
     if python3 -c 'import venv, ensurepip' 2>/dev/null && ! cmp -s tests/clients/requirements.txt "$at/python/installed.txt"; then
         if python3 -m venv "$at/python" && timeout 300 "$at/python/bin/pip" install --quiet -r tests/clients/requirements.txt >"$at/pip.log" 2>&1; then
             cp tests/clients/requirements.txt "$at/python/installed.txt"
         else
-            say "CLIENT TESTS: pip could not install openai (no registry?); the Python client tests will be skipped"
+            say "CLIENT TESTS: pip could not install the libraries (no registry?); the Python client tests will be skipped"
         fi
     fi
 }

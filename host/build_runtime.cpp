@@ -181,7 +181,7 @@ private:
         if (removed) core::log::warn("route " + r.name + " keeps the configured order: " + made.fault().message);
         if (!made && !removed) return problems_.push_back("route " + r.name + ": " + made.fault().message);
         auto route = std::make_unique<routing::Route>();
-        route->name = r.name, route->policy_name = r.policy, route->deadline_ms = r.deadline_ms;
+        route->name = r.name, route->policy_name = r.policy, route->deadline_ms = r.deadline_ms, route->strict = r.strict;
         if (made) route->policy = std::move(made).value();
         route->recovery = recovery_of(r.recovery);
         route->sequence = sequence_of("route " + r.name);

@@ -161,6 +161,7 @@ struct Sinks {
     }
     static void framing(portolan_handle call, std::int32_t kind) noexcept { note(call, {{"sink", "framing"}, {"kind", kind}}); }
     static void delay(portolan_handle call, std::int64_t us) noexcept { note(call, {{"sink", "delay"}, {"us", us}}); }
+    static void lost(portolan_handle call, portolan_str field) noexcept { note(call, {{"sink", "lost"}, {"field", std::string(view(field))}}); }
 
     static void pick(portolan_handle call, const portolan_pick* given) noexcept
     {
@@ -195,7 +196,7 @@ Tables make_tables(Lending how)
     Lent& memory = how == Lending::Guarded ? guarded : how == Lending::Grown ? grown : plain;
     return {memory.one(portolan_host{0, PORTOLAN_DRAFT, plugin::to_abi("portolan-check"), plugin::to_abi("0"), Sinks::log, Sinks::fail, Sinks::cancelled, Sinks::find}),
             memory.one(portolan_events{0, 0, Sinks::emit, Sinks::later}),
-            memory.one(portolan_http{0, 0, Sinks::line, Sinks::header, Sinks::auth, Sinks::body, Sinks::part, Sinks::form, Sinks::edit, Sinks::framing, Sinks::delay}),
+            memory.one(portolan_http{0, 0, Sinks::line, Sinks::header, Sinks::auth, Sinks::body, Sinks::part, Sinks::form, Sinks::edit, Sinks::framing, Sinks::delay, Sinks::lost}),
             memory.one(portolan_ranking{0, 0, Sinks::pick, Sinks::skip, Sinks::ask, Sinks::keep}), memory.one(portolan_writer{0, 0, Sinks::write})};
 }
 

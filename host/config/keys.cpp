@@ -112,7 +112,7 @@ void describe_route(Visitor& v, RouteEntry& r)
     v.begin("stream", "");
     v.choice("recovery", r.route.recovery, recovery, "an answer that broke after content: restart = asked anew elsewhere, and gone on with as long as the new answer repeats what was sent; continue = another target goes on from what was sent, if it can; default = only answers that are not streamed are asked anew; none = not even they");
     v.end();
-    v.flag("strict", r.route.strict, "a policy that fails is an error, not a fall-back to the built-in order");
+    v.flag("strict", r.route.strict, "what the provider's language has no word for is a 400, not left out and reported in x-portolan-dropped-params");
     v.integer("deadline_ms", r.route.deadline_ms, milliseconds, "for requests to this route; 0: the server's");
 }
 

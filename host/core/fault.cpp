@@ -32,6 +32,7 @@ constexpr FaultRule table[] = {
     {K::TooLong,          400, "invalid_request_error", "context_length_exceeded",   0, true,  Cool::Nothing, false, "too_long"},
     {K::NoModel,          404, "invalid_request_error", "model_not_found",           0, true,  Cool::Model,   false, "no_model"},
     {K::ContentPolicy,    400, "invalid_request_error", "content_policy_violation",  0, false, Cool::Nothing, false, "content_policy"},
+    {K::Lossy,            400, "invalid_request_error", "unsupported_parameter",     0, true,  Cool::Nothing, false, "lossy"},
     {K::BadReply,         502, "upstream_error",        "upstream_bad_reply",        1, true,  Cool::Target,  true,  "bad_reply"},
     {K::Truncated,        502, "upstream_error",        "upstream_truncated",        1, true,  Cool::Target,  true,  "truncated"},
     {K::Slow,             504, "upstream_error",        "upstream_timeout",          0, true,  Cool::Target,  true,  "slow"},

@@ -34,6 +34,7 @@ enum class FaultKind : std::uint8_t {
     TooLong,        ///< the context does not fit
     NoModel,        ///< the upstream does not know the model
     ContentPolicy,
+    Lossy,          ///< a strict route, and the candidate's language has no word for something in the request
     BadReply,       ///< a 200 that is no answer: HTML, empty, malformed
     Truncated,      ///< a stream that ended without its end
     Slow,           ///< no first byte, first token or progress in time

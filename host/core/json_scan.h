@@ -43,6 +43,7 @@ public:
         return at_ == end_ ? '\0' : *at_;
     }
     [[nodiscard]] std::size_t position() const noexcept { return static_cast<std::size_t>(at_ - begin_); }
+    [[nodiscard]] const char* here() const noexcept { return at_; } ///< the next byte that is not read; behind peek(): of a value
     [[nodiscard]] JsonFault fault() const noexcept { return fault_; }
     [[nodiscard]] const std::string& duplicate() const noexcept { return duplicate_; }
     [[nodiscard]] bool is_number() noexcept

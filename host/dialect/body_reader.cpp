@@ -1,11 +1,10 @@
 // What the top levels of all request bodies have in common: strictness, the model's name, our extensions.
 #include "dialect/body_reader.h"
 
-#include <simdjson.h>
+#include "dialect/json_body.h"
 
 #include <algorithm>
 #include <array>
-#include <limits>
 
 namespace dialect {
 
@@ -68,14 +67,6 @@ constexpr std::array<std::string_view, 48> known_names{"model",
 
 constexpr std::size_t longest_model = 512;
 
-core::Fault bad(std::string message, std::string_view code, std::string param = {})
-{
-    return {.kind = core::FaultKind::BadRequest,
-            .message = std::move(message),
-            .code = std::string(code),
-            .param = std::move(param)};
-}
-
 /// The unescaped name: a view into the body or of a constant, the raw spelling only if it is nothing that we know.
 std::string_view name_of(const JsonString& key)
 {
@@ -98,14 +89,8 @@ BodyReader::BodyReader(std::string_view body, std::size_t max_depth) : scan_(bod
 
 core::Result<ChatRequest> BodyReader::run()
 {
-    if (!simdjson::validate_utf8(body_.data(), body_.size()))
-        return bad("The request body is not valid UTF-8.", "invalid_json");
-    if (body_.size() > std::numeric_limits<std::uint32_t>::max())
-        return bad("The request body is too large.", "invalid_json");
-    if (scan_.peek() != '{')
-        return bad(scan_.skip() && scan_.end() ? "The request body must be a JSON object." : unparsable(),
-                   "invalid_json");
-    if (!scan_.object([this](const JsonString& key) { return top_member(key); }) || !scan_.end()) return scan_fault();
+    if (auto fault = unfit(body_, scan_)) return *std::move(fault);
+    if (!scan_.object([this](const JsonString& key) { return top_member(key); }) || !scan_.end()) return json_fault(scan_);
     if (!has_model_ && usual_model().empty()) missing("model");
     if (!has_model_) request_.model = usual_model();
     finish();
@@ -117,29 +102,6 @@ core::Result<ChatRequest> BodyReader::run()
 void BodyReader::missing(std::string_view param)
 {
     complaint_.add(param, "Missing required parameter: '" + std::string(param) + "'.", "missing_required_parameter");
-}
-
-std::string BodyReader::unparsable() const
-{
-    return "We could not parse the JSON body of your request: unexpected text at byte " +
-           std::to_string(scan_.position()) + '.';
-}
-
-core::Fault BodyReader::scan_fault() const
-{
-    switch (scan_.fault()) {
-    case core::JsonFault::DuplicateKey: {
-        const auto name = shown(scan_.duplicate(), 64);
-        return bad("Duplicate key '" + name + "' in the request body.", "duplicate_key", name);
-    }
-    case core::JsonFault::Depth:
-        return bad("The request body is nested too deeply.", "invalid_json");
-    case core::JsonFault::Range:
-        return bad("The request body has a number that is too large at byte " + std::to_string(scan_.position()) + '.',
-                   "invalid_json");
-    default:
-        return bad(unparsable(), "invalid_json");
-    }
 }
 
 bool BodyReader::top_member(const JsonString& key)

@@ -43,8 +43,6 @@ protected:
 private:
     bool top_member(const core::JsonString& key);
     bool model();
-    [[nodiscard]] std::string unparsable() const;
-    [[nodiscard]] core::Fault scan_fault() const;
 
     std::string_view body_;
     Extensions extensions_{fields_};

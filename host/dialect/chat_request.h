@@ -13,6 +13,10 @@ namespace dialect {
 
 struct ChatRequest {
     std::string_view bytes;                 ///< the client's body, extensions still in it
+    std::string hub;                        ///< the same in OpenAI's form; empty: `bytes` is
+    std::vector<std::string_view> hub_present; ///< top-level members of `hub`
+    std::vector<std::string> lost;          ///< members of `bytes` that `hub` does not have
+    std::string refused;                    ///< why `hub` cannot be sent: it lacks content of `bytes`; empty: it can
     std::string model;
     core::Features features = 0;
     bool stream = false;

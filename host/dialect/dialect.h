@@ -21,6 +21,7 @@ struct AnswerMeta {
 struct Counts { ///< tokens, -1 not said; of the names in dispatch::Usage
     std::int64_t input = -1, cache_read = -1, output = -1, reasoning = -1, audio_input = -1, audio_output = -1;
     bool estimated = false;
+    std::int64_t cache_write = -1, cache_write_long = -1;
     [[nodiscard]] bool said() const noexcept { return input >= 0 || output >= 0; }
 };
 
@@ -44,6 +45,8 @@ public:
     virtual void usage(const Counts& counts) = 0;                            ///< the last one counts
     /// The end: usage chunk if wanted, [DONE]; or the whole object.
     virtual void end(std::string& out) = 0;
+    /// Instead of end(), after content was sent: the in-band error. False: Dialect::error_event() does.
+    virtual bool fail(const core::Fault&, std::string&) { return false; }
 };
 
 struct ErrorBody {
@@ -58,19 +61,43 @@ struct AttemptNote {
 };
 
 struct ChunkFacts;
+/// A request as it came in. Borrowed.
+struct Incoming {
+    Incoming(std::string_view bytes) : body(bytes) {} // NOLINT(google-explicit-constructor): a body alone is the usual case
+    Incoming(const std::string& bytes) : body(bytes) {} // NOLINT(google-explicit-constructor)
+    std::string_view body;
+    std::string_view path_model; ///< where the path names the model (Gemini); empty: the body does
+    bool path_stream = false;    ///< where the path says whether it streams
+};
+
+/// A request in OpenAI's chat form, which every provider understands that does not speak the client's dialect.
+struct HubForm {
+    std::string json;
+    std::vector<std::string_view> present; ///< its top-level members; views of constants or of the client's body
+    std::vector<std::string> lost;         ///< members of the client's request that are not in it
+    std::string refused;                   ///< why it cannot be sent at all: it lacks content. Empty: it can
+};
 
 class Dialect {
 public:
     virtual ~Dialect() = default;
+    [[nodiscard]] virtual int number() const { return 1; }                 ///< dispatch::Dialect, PORTOLAN_DIALECT_*
+    [[nodiscard]] virtual std::string_view name() const { return "openai"; } ///< as in manifests and metrics
     /// Reads a body once. BadRequest with `param` for what is wrong; duplicate keys, non-objects, invalid UTF-8, depth over `max_depth`.
-    virtual core::Result<ChatRequest> read(std::string_view body, std::size_t max_depth) const = 0;
-    /// Texts of the messages in order, for policies that read them; only after read() succeeded.
-    virtual std::vector<ChatRequest::Turn> turns(std::string_view body) const = 0;
+    virtual core::Result<ChatRequest> read(const Incoming& in, std::size_t max_depth) const = 0;
+    /// The request in OpenAI's form; only after read() succeeded, and not for OpenAI's own dialect. `plain`: for an upstream that itself
+    /// speaks OpenAI, so without what docs/plugins/hub.md adds to it. [shared]
+    [[nodiscard]] virtual HubForm hub(const Incoming& in, bool plain) const;
+    /// Texts of the messages in order, for policies that read them; `openai` is a request in OpenAI's form that read() liked.
+    [[nodiscard]] static std::vector<ChatRequest::Turn> turns(std::string_view openai);
     virtual std::unique_ptr<AnswerWriter> writer(bool stream, bool usage_wanted) const = 0;
     /// True if a whole result of the provider's, read as `facts`, has in it what makes it an answer.
     [[nodiscard]] virtual bool answers(std::string_view result, const ChunkFacts& facts) const;
     /// True if a provider's whole result is already what the client asked for, byte for byte.
     [[nodiscard]] virtual bool as_asked(std::string_view, bool stream) const { return !stream; }
+    /// The whole answer to "how many tokens is this"; empty: the dialect has no such question.
+    [[nodiscard]] virtual std::string token_count(std::int64_t) const { return {}; }
+    [[nodiscard]] virtual std::string_view answer_id_prefix() const { return "cmpl-"; }
     virtual ErrorBody error(const core::Fault& fault, const std::vector<AttemptNote>& attempts) const = 0;
     /// An error after content was sent: one in-band event; what ends the stream is the closed connection.
     virtual std::string error_event(const core::Fault& fault, bool done_after_error) const = 0;
@@ -89,5 +116,16 @@ const Dialect& openai_images();
 const Dialect& openai_speech();
 /// Embeddings whose vectors are wanted as base64 of little-endian float32, whatever the provider sends. [shared]
 const Dialect& openai_base64_embeddings();
+/// OpenAI Responses, without state. [shared]
+const Dialect& openai_responses();
+/// Anthropic Messages. [shared]
+const Dialect& anthropic_messages();
+
+/// Gemini generateContent; streams as events, or as the items of one JSON array. [shared]
+const Dialect& gemini_events();
+const Dialect& gemini_array();
+
+/// error.attempts[] of our envelopes, with the comma before it; empty for none.
+std::string attempts_json(const std::vector<AttemptNote>& attempts);
 
 } // namespace dialect

@@ -18,18 +18,11 @@ std::string openai_error_json(const core::Fault& fault, const std::vector<Attemp
     out += ",\"type\":" + core::quoted(rule.type);
     out += ",\"param\":" + (fault.param.empty() ? "null" : core::quoted(fault.param));
     out += ",\"code\":" + (code.empty() ? "null" : core::quoted(code));
-    if (!attempts.empty()) {
-        out += ",\"attempts\":[";
-        for (const auto& attempt : attempts) {
-            if (&attempt != attempts.data()) out += ',';
-            out += "{\"target\":" + core::quoted(attempt.target) + ",\"fault\":" + core::quoted(attempt.fault) +
-                   ",\"status\":" + (attempt.status ? std::to_string(attempt.status) : "null") +
-                   ",\"took_ms\":" + std::to_string(attempt.took_ms) + '}';
-        }
-        out += ']';
-    }
+    out += attempts_json(attempts);
     return out += "}}";
 }
+
+HubForm Dialect::hub(const Incoming& in, bool) const { return {std::string(in.body), {}, {}, {}}; }
 
 bool Dialect::answers(std::string_view, const ChunkFacts& facts) const { return facts.content; }
 
@@ -37,15 +30,16 @@ namespace {
 
 class OpenAiChat final : public Dialect {
 public:
-    core::Result<ChatRequest> read(std::string_view body, std::size_t max_depth) const override
+    core::Result<ChatRequest> read(const Incoming& in, std::size_t max_depth) const override
     {
-        return read_chat(body, max_depth);
+        return read_chat(in.body, max_depth);
     }
-    std::vector<ChatRequest::Turn> turns(std::string_view body) const override { return MessageReader::turns(body); }
     std::unique_ptr<AnswerWriter> writer(bool stream, bool usage_wanted) const override
     {
         return stream ? stream_writer(usage_wanted) : whole_writer();
     }
+
+    [[nodiscard]] std::string_view answer_id_prefix() const override { return "chatcmpl-"; }
 
     ErrorBody error(const core::Fault& fault, const std::vector<AttemptNote>& attempts) const override
     {
@@ -60,6 +54,22 @@ public:
 };
 
 } // namespace
+
+std::vector<ChatRequest::Turn> Dialect::turns(std::string_view openai) { return MessageReader::turns(openai); }
+
+std::string attempts_json(const std::vector<AttemptNote>& attempts)
+{
+    std::string out;
+    if (attempts.empty()) return out;
+    out += ",\"attempts\":[";
+    for (const auto& attempt : attempts) {
+        if (&attempt != attempts.data()) out += ',';
+        out += "{\"target\":" + core::quoted(attempt.target) + ",\"fault\":" + core::quoted(attempt.fault) +
+               ",\"status\":" + (attempt.status ? std::to_string(attempt.status) : "null") +
+               ",\"took_ms\":" + std::to_string(attempt.took_ms) + '}';
+    }
+    return out += ']';
+}
 
 const Dialect& openai_chat()
 {

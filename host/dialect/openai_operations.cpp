@@ -69,11 +69,10 @@ class Operation final : public Dialect {
 public:
     explicit Operation(Op op, bool base64 = false) : op_(op), base64_(base64) {}
 
-    core::Result<ChatRequest> read(std::string_view body, std::size_t max_depth) const override
+    core::Result<ChatRequest> read(const Incoming& in, std::size_t max_depth) const override
     {
-        return read_operation(op_, body, max_depth);
+        return read_operation(op_, in.body, max_depth);
     }
-    std::vector<ChatRequest::Turn> turns(std::string_view) const override { return {}; }
     std::unique_ptr<AnswerWriter> writer(bool stream, bool usage_wanted) const override
     {
         if (op_ == Op::Completions) return completions_writer(stream, usage_wanted);

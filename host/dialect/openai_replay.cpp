@@ -52,7 +52,10 @@ private:
             return true;
         });
         if (!good) return false;
-        if (body.starts_with('{')) delta(body);
+        if (body.starts_with('{')) {
+            if (whole_) delta(body, Part::Thoughts); // first, wherever they stand: they came before the answer
+            delta(body, whole_ ? Part::Others : Part::All);
+        }
         for (const auto& [name, value] : others) sink_.other(choice_, false, name, value, out_);
         if (reason.size() > 2 && reason[0] == '"')
             sink_.finish(choice_, reason.substr(1, reason.size() - 2), out_);
@@ -61,7 +64,13 @@ private:
         return true;
     }
 
-    void delta(std::string_view json)
+    enum class Part { All, Thoughts, Others };
+    static bool is_thought(std::string_view raw_key)
+    {
+        return raw_key == "reasoning_content" || raw_key == "reasoning" || raw_key == "reasoning_details";
+    }
+
+    void delta(std::string_view json, Part part)
     {
         JsonScanner scan(json, 256, false);
         bool reasoned = false; // some send the same under two names
@@ -74,6 +83,7 @@ private:
                 return true;
             };
             if (key.raw == "role" || next == 'n') return scan.skip();
+            if (part != Part::All && is_thought(key.raw) != (part == Part::Thoughts)) return scan.skip();
             if (key.raw == "content")
                 return next == '"' ? words([&](const std::string& s) { sink_.text(choice_, s, out_); })
                                    : parts(scan, false);

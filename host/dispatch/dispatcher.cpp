@@ -69,6 +69,23 @@ bool rehearsed(const Job& job, const RetryPlan::Step& step, std::size_t attempts
     return static_cast<double>(drawn) * 0x1p-53 < job.failure_rate;
 }
 
+/// The client's own words for who speaks its dialect, OpenAI's for all others.
+const Form& form_for(const Job& job, const Match& match) noexcept
+{
+    if (match.dialect == job.client) return job.own;
+    return match.spoken ? job.plain : job.hub;
+}
+
+/// Where a dialect's requests say how much to think; empty: in no way that fits all of its models.
+std::string_view effort_place(Dialect dialect) noexcept
+{
+    switch (dialect) {
+    case Dialect::OpenAi: return "/reasoning_effort";
+    case Dialect::Responses: return "/reasoning/effort";
+    default: return {};
+    }
+}
+
 void tell_breaker(const Candidate& c, const upstream::Account& account, const ledger::Lane& lane, std::int64_t now_us)
 {
     const auto state = lane.breaker.state(now_us);
@@ -161,11 +178,15 @@ wire::Task<Fault> Dispatcher::try_once(const Job& job, const RetryPlan::Step& st
 {
     const auto& candidate = job.order[step.candidate];
     const auto& endpoint = *candidate.endpoint;
-    auto body = body_for(job.request.json, job.present, job.extensions, candidate.drop_params, job.effort, answer.prefix());
+    const auto& form = form_for(job, candidate.match);
+    const bool in_messages = std::find(form.present.begin(), form.present.end(), "messages") != form.present.end();
+    auto body = body_for(form.json, form.present, job.extensions, candidate.drop_params, job.effort, effort_place(candidate.match.dialect),
+                         in_messages ? answer.prefix() : std::string_view());
     dropped_ = std::move(body.dropped);
+    dropped_.insert(dropped_.end(), form.lost.begin(), form.lost.end());
     out.served = step.candidate;
     drains_ = endpoint.drain_on_disconnect;
-    upstream::AttemptRequest request{&endpoint, &endpoint.accounts[step.account], job.request, {}, job.deadline_us, job.guess};
+    upstream::AttemptRequest request{&endpoint, &endpoint.accounts[step.account], job.request, {}, job.deadline_us, job.guess, &dropped_, job.strict, form.refused};
     auto& rq = request.request;
     rq.model = candidate.model, rq.json = body.json, rq.dialect = candidate.match.dialect, rq.native = candidate.match.native;
     rq.model_output_tokens = candidate.output_tokens;

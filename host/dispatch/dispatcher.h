@@ -27,7 +27,7 @@ public:
 
     /// The last word is in Outcome::fault; what was committed to the answer stays. Never throws for the outside world's failures.
     wire::Task<Outcome> run(const Job& job, Answer& answer);
-    /// Of the attempt that is under way: parameters left out for it; time spent upstream by all attempts so far.
+    /// Of the attempt that is under way: parameters left out for it or lost in translation; time spent upstream by all attempts so far.
     [[nodiscard]] const std::vector<std::string>& dropped() const noexcept { return dropped_; }
     [[nodiscard]] std::int64_t upstream_us() const noexcept { return attempt_.waited_us(); }
     /// From another coroutine of the loop: the client is gone. Ends the attempt under way and begins no other. True: its provider is to be

@@ -28,8 +28,10 @@ struct Candidate {
 /// Borrowed by run().
 struct Job {
     std::vector<Candidate> order;
-    ProviderRequest request;               ///< json: the client's body; model, dialect, native are set per attempt
-    std::vector<std::string_view> present;
+    ProviderRequest request;               ///< json, model, dialect, native are set per attempt
+    Dialect client = Dialect::OpenAi;
+    Form own, hub, plain;                  ///< as the client wrote it; in OpenAI's form for translators; for upstreams that speak it
+    bool strict = false;                   ///< what would lose something in translation is a fault instead
     std::vector<std::string> extensions;
     std::string effort;
     std::string trace_id;

@@ -82,6 +82,7 @@ struct HttpPlan {
     std::vector<Edit> edits;
     std::int32_t framing = 0;               ///< wire::Framing, 0: by content type
     std::int64_t delay_us = 0;
+    std::vector<std::string> lost;          ///< members of the request that it cannot say
 };
 
 struct Reply { ///< an upstream's head; body only for classify()
@@ -130,6 +131,7 @@ struct AuthScheme {
 struct Match {
     bool ok = false, native = false;
     Dialect dialect = Dialect::OpenAi;
+    bool spoken = false;                    ///< the upstream itself speaks `dialect`: it gets nothing that its documents do not know
 };
 
 /// A configured component: [shared], immutable. Held by requests from door to end, so it may outlive its place in the configuration.

@@ -76,7 +76,8 @@ std::string with_prefix(std::string_view bytes, std::string_view prefix)
 } // namespace
 
 Body body_for(std::string_view bytes, std::span<const std::string_view> present, std::span<const std::string> extensions,
-              std::span<const config::DropParam> drop, std::string_view effort, std::string_view prefix)
+              std::span<const config::DropParam> drop, std::string_view effort, std::string_view effort_at,
+              std::string_view prefix)
 {
     Body body{bytes, {}, {}};
     const auto has = [&](std::string_view name) { return std::find(present.begin(), present.end(), name) != present.end(); };
@@ -90,7 +91,8 @@ Body body_for(std::string_view bytes, std::span<const std::string_view> present,
     std::vector<core::JsonEdit> edits;
     for (const auto& p : pointers) edits.push_back({p, {}});
     const std::string quoted = core::quoted(effort);
-    if (!effort.empty() && !has("reasoning_effort")) edits.push_back({"/reasoning_effort", quoted});
+    const auto member = effort_at.substr(effort_at.empty() ? 0 : 1, effort_at.find('/', 1) - 1); // of the top level
+    if (!effort.empty() && !effort_at.empty() && !has(member)) edits.push_back({effort_at, quoted});
     std::string messages;
     if (!prefix.empty()) edits.push_back({"/messages", messages = with_prefix(bytes, prefix)});
     if (edits.empty()) return body;

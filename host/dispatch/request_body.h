@@ -33,10 +33,20 @@ struct Body {
     std::vector<std::string> dropped; ///< parameters that were there and are gone
 };
 
-/// `present`: top-level members of `bytes`; `extensions`: those that are ours. `effort`: set as reasoning_effort unless the client did.
+/// One way in which a request can be written. Borrowed.
+struct Form {
+    std::string_view json;
+    std::span<const std::string_view> present = {}; ///< top-level members
+    std::span<const std::string> lost = {};         ///< members of the client's own request that are not in it
+    std::string_view refused = {};                  ///< why this form cannot be sent at all; empty: it can
+};
+
+/// `present`: top-level members of `bytes`; `extensions`: those that are ours. `effort`: set at the JSON
+/// pointer `effort_at` ("/reasoning_effort") unless the client did; without a place for it, it is not set.
 /// Where nothing has to change, nothing is copied.
 /// `prefix`: the beginning of the answer, put behind the messages as the assistant's; empty: none.
 [[nodiscard]] Body body_for(std::string_view bytes, std::span<const std::string_view> present, std::span<const std::string> extensions,
-                            std::span<const config::DropParam> drop, std::string_view effort, std::string_view prefix = {});
+                            std::span<const config::DropParam> drop, std::string_view effort,
+                            std::string_view effort_at = "/reasoning_effort", std::string_view prefix = {});
 
 } // namespace dispatch

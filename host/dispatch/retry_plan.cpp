@@ -177,7 +177,7 @@ std::optional<RetryPlan::Step> RetryPlan::same_again(const Fault& fault, std::in
     if (limited) most = time_named ? std::min<std::int64_t>(1, job_.same_target_retries) : 0; // once, after the time it asked for
     if (fault.kind == FaultKind::Stale) most = rule.retries_here;
     // It may have been done and paid for: what leaves something behind is not done twice.
-    if (fault.kind == FaultKind::Broken && std::find(job_.present.begin(), job_.present.end(), "store") != job_.present.end()) most = 0;
+    if (fault.kind == FaultKind::Broken && std::find(job_.own.present.begin(), job_.own.present.end(), "store") != job_.own.present.end()) most = 0;
     if (repeats_ >= most || (need_prefill_ && !job_.order[last_.candidate].prefill)) return std::nullopt;
     Step step = last_;
     step.budgeted = step.gated = false, step.again = true;
@@ -235,7 +235,8 @@ Fault RetryPlan::conclude(Fault last, const std::vector<AttemptRecord>& attempts
     const bool all_limited = std::all_of(attempts.begin(), attempts.end(), [](const auto& a) { return a.fault == FaultKind::RateLimited; });
     const bool one_target = std::all_of(attempts.begin(), attempts.end(), [&](const auto& a) { return a.target == attempts[0].target; });
     if (all_limited) last.retry_after_us = soonest_us_;
-    if (all_limited || one_target) return last;
+    const bool all_lossy = std::all_of(attempts.begin(), attempts.end(), [](const auto& a) { return a.fault == FaultKind::Lossy; });
+    if (all_limited || one_target || all_lossy) return last;
     return {.kind = FaultKind::Exhausted, .message = "Every candidate failed. The last one said: " + last.message, .upstream_status = last.upstream_status,
             .retry_after_us = soonest_us_};
 }

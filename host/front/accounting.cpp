@@ -38,6 +38,8 @@ void count(const ledger::RequestRecord& r, const Accounted& a, LoopContext& cont
         series.cost_microusd->add(static_cast<std::uint64_t>(series.cost_rest_nusd / 1000));
         series.cost_rest_nusd %= 1000;
     }
+    if (a.dropped)
+        for (const auto& field : *a.dropped) context.losses(std::string(a.dialect), r.provider, field).add();
     if (!r.client_gone.empty()) metrics.counter("portolan_client_disconnects_total", {{"phase", r.client_gone}}).add();
 }
 

@@ -13,7 +13,7 @@ namespace front {
 
 /// What is known when a request is over; borrowed.
 struct Accounted {
-    std::string_view label;                      ///< the path in metrics
+    std::string_view label, dialect;             ///< the path in metrics; the client's language
     const std::string *request_id = nullptr, *caller = nullptr, *requested_model = nullptr;
     const routing::Decision* decision = nullptr; ///< nullptr: it came to none
     const dispatch::Outcome* outcome = nullptr;

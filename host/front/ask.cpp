@@ -11,8 +11,8 @@ constexpr std::int64_t usual_answer_tokens = 500; // what an answer is taken to 
 ChatAsk::ChatAsk(const dialect::ChatRequest& request, const dialect::Dialect& dialect, std::string model, std::string tenant, std::int64_t deadline_us, core::Op op)
     : model_(std::move(model)), tenant_(std::move(tenant)), affinity_(request.user.empty() ? std::to_string(request.prefix_hash) : request.user)
 {
-    turns_ = [this, &request, &dialect] {
-        texts_ = dialect.turns(request.bytes);
+    turns_ = [this, &request] {
+        texts_ = dialect::Dialect::turns(request.hub.empty() ? request.bytes : std::string_view(request.hub));
         std::vector<routing::Turn> out;
         for (const auto& t : texts_) out.push_back({t.role, t.text});
         return out;
@@ -26,6 +26,7 @@ ChatAsk::ChatAsk(const dialect::ChatRequest& request, const dialect::Dialect& di
     ask_.op = op;
     ask_.fallback_models = request.fallback_models;
     ask_.allow = request.allow, ask_.deny = request.deny, ask_.prefer = request.prefer;
+    ask_.dialect = dialect.number();
     ask_.policy = request.policy, ask_.tenant = tenant_, ask_.affinity = affinity_;
     ask_.max_latency_ms = request.max_latency_ms, ask_.min_quality = request.min_quality;
     ask_.max_cost_nusd = request.max_cost_nusd, ask_.allow_fallbacks = request.allow_fallbacks;

@@ -11,7 +11,7 @@ namespace {
 
 dialect::Counts counts_of(const dispatch::Usage& u)
 {
-    return {u.input, u.cache_read, u.output, u.reasoning, u.audio_input, u.audio_output, u.estimated};
+    return {u.input, u.cache_read, u.output, u.reasoning, u.audio_input, u.audio_output, u.estimated, u.cache_write, u.cache_write_long};
 }
 
 /// What a chunk says of tokens takes the place of what an earlier one said, field by field.
@@ -115,6 +115,7 @@ dialect::AnswerWriter& ClientStream::writer()
         scratch_.clear();
         writer_->begin({options_.id, answer_model_.empty() ? options_.model : answer_model_, options_.created}, scratch_);
         own(scratch_);
+        scratch_.clear();
     }
     return *writer_;
 }
@@ -175,6 +176,7 @@ bool ClientStream::event(const dispatch::Event& e)
         break;
     case EventKind::Usage:
         if (e.usage) usage_ = *e.usage;
+        if (options_.counting) content_ = finished_ = true;
         return true;
     case EventKind::Fault:
         if (e.fault) fail_with(*e.fault);
@@ -333,11 +335,19 @@ wire::Task<bool> ClientStream::flush()
     co_return sent;
 }
 
+wire::Task<void> ClientStream::give(std::string_view body)
+{
+    done_ = true;
+    own(body);
+    co_await respond_whole();
+}
+
 wire::Task<void> ClientStream::finish()
 {
     done_ = true;
     if (detached_) co_return;
     settle_form();
+    if (options_.counting && !raw_seen_) own(dialect_.token_count(usage_.input));
     if (!relay_ && writer_) {
         scratch_.clear();
         if (usage_.said()) writer_->usage(counts_of(usage_));
@@ -362,7 +372,8 @@ wire::Task<void> ClientStream::fail(const core::Fault& fault, const std::vector<
             exchange_.abort();
             co_return;
         }
-        const auto last = dialect_.error_event(fault, options_.done_after_error);
+        std::string last;
+        if (relay_ || !writer_ || !writer_->fail(fault, last)) last = dialect_.error_event(fault, options_.done_after_error);
         pending_.clear(), stored_.clear();
         const std::string_view piece(last);
         const bool sent = co_await exchange_.write(piece);

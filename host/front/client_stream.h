@@ -41,6 +41,7 @@ public:
         std::shared_ptr<KeptAnswer> keep;   ///< gets a whole answer when it is sent; nullptr: nobody wants it
         bool may_continue = false;          ///< nothing in the request speaks against going on from the beginning of an answer
         std::string model;                  ///< as asked for; the answer's own takes its place
+        bool counting = false;              ///< the answer is a number of tokens: usage is all of it
     };
     /// Fills in the response headers when the first byte is about to be sent. `early`: it is not known yet who will answer.
     using FillHeaders = std::function<void(HeaderList&, bool early)>;
@@ -66,6 +67,8 @@ public:
     /// The client is gone, but the answer is read to its end: nothing is sent any more.
     void detach() noexcept { detached_ = true; }
 
+    /// An answer that the host knows by itself.
+    wire::Task<void> give(std::string_view body);
     /// The answer is complete: sends what is left.
     wire::Task<void> finish();
     /// It failed: the error in the client's dialect, as a response or, after content, as the stream's last event.

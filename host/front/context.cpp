@@ -1,5 +1,7 @@
 #include "front/context.h"
 
+#include <algorithm>
+
 namespace front {
 
 ledger::Counter& LoopContext::requests(std::string_view route, int status, bool stream)
@@ -21,6 +23,16 @@ ledger::Counter& LoopContext::tokens(std::string_view direction, const std::stri
 {
     auto& slot = tokens_[{std::string(direction), model}];
     if (!slot) slot = &services->metrics->counter("portolan_tokens_total", {{"direction", direction}, {"model", model}});
+    return *slot;
+}
+
+ledger::Counter& LoopContext::losses(const std::string& from, const std::string& to, const std::string& field)
+{
+    constexpr std::size_t most = 200;
+    const bool plain = std::all_of(field.begin(), field.end(), [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '.'; });
+    std::tuple<std::string, std::string, std::string> key{from, to, plain && (losses_.size() < most || losses_.contains({from, to, field})) ? field : "other"};
+    auto& slot = losses_[key];
+    if (!slot) slot = &services->metrics->counter("portolan_translation_loss_total", {{"from", from}, {"to", to}, {"field", std::get<2>(key)}});
     return *slot;
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "core/result.h"
+#include "dialect/dialect.h"
 #include "wire/server.h"
 
 #include <string>
@@ -9,10 +10,13 @@
 
 namespace front {
 
-/// The JSON body for a fault on this path (OpenAI's envelope; others come with their dialects).
+/// The language of those who use this path.
+[[nodiscard]] const dialect::Dialect& dialect_of(std::string_view path) noexcept;
+
+/// The body of an error on this path.
 [[nodiscard]] std::string error_body(const core::Fault& fault, std::string_view path);
 
-/// Answers with it, with x-request-id and, where it fits, Retry-After and Allow.
+/// Answers with the fault in that language, with x-request-id and, where it fits, Retry-After and Allow.
 wire::Task<void> reply_error(wire::Exchange& exchange, const core::Fault& fault, std::string_view request_id, std::string_view allow = {});
 
 } // namespace front

@@ -28,16 +28,29 @@ std::int64_t deadline_of(const wire::RequestHead& head, const config::Server& se
     return now_us + most;
 }
 
-/// A decision's candidates as the dispatcher wants them.
-std::vector<dispatch::Candidate> candidates_of(const routing::Decision& decision, const Runtime& runtime, LoopContext& context, core::Op op)
+/// What providers may be shown of a client's request head: never credentials, whatever a manifest names. `query` keeps the query string.
+void client_headers(const wire::RequestHead& head, std::vector<dispatch::Pair>& out, std::string& query)
 {
+    static constexpr std::string_view secret[]{"authorization", "x-api-key", "x-goog-api-key", "api-key", "x-router-api-key", "cookie", "proxy-authorization"};
+    out.reserve(head.headers.size() + 1);
+    for (const auto& h : head.headers)
+        if (std::find(std::begin(secret), std::end(secret), h.name) == std::end(secret)) out.emplace_back(h.name, h.value);
+    for (const auto& pair : core::split(head.query, '&'))
+        if (!pair.starts_with("key=")) (query += query.empty() ? "" : "&") += pair;
+    if (!query.empty()) out.emplace_back(":query", query);
+}
+
+/// A decision's candidates as the dispatcher wants them.
+std::vector<dispatch::Candidate> candidates_of(const routing::Decision& decision, const Runtime& runtime, LoopContext& context, const Door& door)
+{
+    const auto client = static_cast<dispatch::Dialect>(door.dialect->number());
     std::vector<dispatch::Candidate> out;
     out.reserve(decision.order.size());
     for (const auto& choice : decision.order) {
         const auto& target = *choice.target;
         const auto& endpoint = runtime.endpoints[target.endpoint];
         out.push_back({&endpoint, target.health.get(), &target.lanes, choice.id, choice.model,
-                       endpoint.provider->match(op, dispatch::Dialect::OpenAi),
+                       endpoint.provider->match(door.op, client),
                        target.open ? context.drop_params(choice.model) : target.drop_params, target.facts.context_tokens,
                        (target.facts.features & core::Prefill) != 0, target.open, target.facts.max_output_tokens});
     }
@@ -57,9 +70,12 @@ public:
 
 private:
     core::Result<dialect::ChatRequest> read(std::string_view body) const;
-    dispatch::Job job() const;
+    dialect::Incoming incoming(std::string_view body) const;
+    void add_forms(dispatch::Job& job);
+    dispatch::Job job();
     void add_headers(HeaderList& out, bool early) const;
     void client_left(wire::Gone gone);
+    bool somebody_counts();
     wire::Task<void> answer();
     wire::Task<bool> answer_again(std::string_view body);
     wire::Task<void> refuse(const Fault& fault);
@@ -78,6 +94,9 @@ private:
 
     std::string model_;
     dialect::ChatRequest request_;
+    dialect::HubForm plain_;
+    std::vector<dispatch::Pair> headers_;
+    std::string query_;
     std::optional<ChatAsk> ask_;
     std::optional<routing::Decision> decision_;
     std::optional<ClientStream> stream_;
@@ -85,6 +104,7 @@ private:
     std::shared_ptr<KeptAnswer> kept_;
     dispatch::Outcome outcome_;
     std::size_t body_size_ = 0;
+    bool estimated_ = false;
 };
 
 core::Result<dialect::ChatRequest> ChatAnswer::read(std::string_view body) const
@@ -92,21 +112,41 @@ core::Result<dialect::ChatRequest> ChatAnswer::read(std::string_view body) const
     const auto encoding = exchange_.head().headers.get("content-encoding");
     if (!encoding.empty() && !core::equal_nocase(encoding, "identity"))
         return Fault{.kind = FaultKind::UnsupportedMedia, .message = "Compressed request bodies are not accepted; send the JSON as it is."};
-    return dialect_->read(body, static_cast<std::size_t>(runtime_.config->server.limits.json_depth));
+    return dialect_->read(incoming(body), static_cast<std::size_t>(runtime_.config->server.limits.json_depth));
 }
 
-dispatch::Job ChatAnswer::job() const
+dialect::Incoming ChatAnswer::incoming(std::string_view body) const
+{
+    dialect::Incoming in(body);
+    in.path_model = door_.model, in.path_stream = door_.stream;
+    return in;
+}
+
+/// The forms in which candidates may get the request; that for upstreams which speak OpenAI only if there is such a candidate.
+void ChatAnswer::add_forms(dispatch::Job& job)
+{
+    job.client = static_cast<dispatch::Dialect>(dialect_->number());
+    job.own = {request_.bytes, request_.present, {}, {}};
+    job.hub = {request_.hub, request_.hub_present, request_.lost, request_.refused};
+    const auto needs_plain = [&](const auto& c) { return c.match.spoken && c.match.dialect != job.client; };
+    if (std::any_of(job.order.begin(), job.order.end(), needs_plain)) plain_ = dialect_->hub(incoming(request_.bytes), true);
+    job.plain = {plain_.json, plain_.present, plain_.lost, plain_.refused};
+}
+
+dispatch::Job ChatAnswer::job()
 {
     const auto& rules = runtime_.config->routing;
     dispatch::Job job;
-    job.order = candidates_of(*decision_, runtime_, context_, door_.op);
+    job.order = candidates_of(*decision_, runtime_, context_, door_);
+    add_forms(job);
+    client_headers(exchange_.head(), headers_, query_);
     auto& rq = job.request;
-    rq.op = door_.op, rq.stream = request_.stream, rq.usage_wanted = request_.usage_wanted, rq.choices = request_.choices;
-    rq.json = request_.bytes, rq.features = request_.features, rq.deadline_us = deadline_us_ - wire::Loop::current()->now_us() + context_.services->clock->unix_us();
+    rq.op = door_.op, rq.headers = headers_, rq.stream = request_.stream, rq.usage_wanted = request_.usage_wanted, rq.choices = request_.choices;
+    rq.features = request_.features, rq.deadline_us = deadline_us_ - wire::Loop::current()->now_us() + context_.services->clock->unix_us();
     rq.est_input_tokens = request_.est_input_tokens, rq.est_output_tokens = ask_->ask().request.est_output_tokens;
     rq.max_output_tokens = request_.max_output_tokens;
     rq.messages = request_.messages, rq.tools = request_.tools, rq.images = request_.images, rq.reasoning = request_.reasoning;
-    job.present = request_.present, job.extensions = request_.extensions, job.effort = decision_->effort;
+    job.strict = decision_->strict, job.extensions = request_.extensions, job.effort = decision_->effort;
     job.trace_id = id_, job.seed = core::random_bits(), job.deadline_us = deadline_us_;
     job.max_attempts = rules.max_attempts;
     job.same_target_retries = rules.same_target_retries >= 0 ? rules.same_target_retries : decision_->route.empty() ? 2 : 0;
@@ -131,6 +171,7 @@ void ChatAnswer::add_headers(HeaderList& out, bool early) const
     }
     facts.cost_nusd = cost;
     facts.dropped = &dispatcher_.dropped();
+    if (estimated_) facts.warning = "the number of tokens is an estimate";
     if (request_.models_cut) facts.warning = "models: only the first five are tried";
     facts.overhead_us = body_read_us_ ? context_.services->clock->steady_us() - body_read_us_ - dispatcher_.upstream_us() : -1;
     add_answer_headers(facts, out);
@@ -146,19 +187,38 @@ wire::Task<void> ChatAnswer::refuse(const Fault& fault)
     co_await stream_->fail(fault, none);
 }
 
+/// Keeps the candidates that count tokens themselves; false: there is none.
+bool ChatAnswer::somebody_counts()
+{
+    const auto counts = [&](const routing::Choice& choice) {
+        return runtime_.endpoints[choice.target->endpoint].provider->match(door_.op, static_cast<dispatch::Dialect>(dialect_->number())).native;
+    };
+    auto& order = decision_->order;
+    if (std::none_of(order.begin(), order.end(), counts)) return false;
+    std::erase_if(order, [&](const auto& choice) { return !counts(choice); });
+    return true;
+}
+
 wire::Task<void> ChatAnswer::answer()
 {
     ClientStream::Options options;
+    options.counting = door_.op == core::Op::CountTokens;
     options.stream = request_.stream, options.usage_wanted = request_.usage_wanted;
     options.choices = std::max(1U, request_.choices);
     options.done_after_error = runtime_.config->compat.done_after_error;
-    options.id = (door_.op == core::Op::Chat ? "chatcmpl-" : "cmpl-") + id_, options.model = model_, options.created = context_.services->clock->unix_us() / 1'000'000;
+    options.id = std::string(dialect_->answer_id_prefix()) + id_, options.model = model_, options.created = context_.services->clock->unix_us() / 1'000'000;
     options.recovery = decision_->recovery, options.keep = kept_;
     constexpr core::Features not_text = core::Tools | core::ServerTools | core::JsonObject | core::JsonSchema | core::Reasoning | core::AudioOut | core::Choices;
     options.may_continue = door_.op == core::Op::Chat && (request_.features & not_text) == 0;
     options.heartbeat_us = runtime_.config->server.heartbeat_after_ms * 1000;
     stream_.emplace(exchange_, *dialect_, std::move(options), [this](HeaderList& out, bool early) { add_headers(out, early); }, &context_.heartbeats);
 
+    if (door_.op == core::Op::CountTokens && !somebody_counts()) {
+        estimated_ = true;
+        const auto body = dialect_->token_count(request_.est_input_tokens);
+        co_await stream_->give(body);
+        co_return;
+    }
     const ClientWatch watch(exchange_, [this](wire::Gone gone) { client_left(gone); });
     const auto job = this->job();
     outcome_ = co_await dispatcher_.run(job, *stream_);
@@ -233,6 +293,7 @@ wire::Task<void> ChatAnswer::run()
         co_return account();
     }
     request_ = std::move(read).value();
+    if (door_.op == core::Op::CountTokens) request_.stream = false;
     model_ = request_.model;
     const bool rehearses = request_.mock_testing_fallbacks || request_.mock_failure_rate >= 0;
     if (rehearses && !caller_.admin) {
@@ -247,7 +308,7 @@ wire::Task<void> ChatAnswer::run()
     const auto now = wire::Loop::current()->now_us();
     deadline_us_ = std::min(deadline_of(exchange_.head(), runtime_.config->server, now), now + runtime_.config->routing.total_deadline_ms * 1000);
     ask_.emplace(request_, *dialect_, door_.provider.empty() ? model_ : std::string(door_.provider) + '/' + model_, caller_.name,
-                 deadline_us_ - now + context_.services->clock->unix_us(), door_.op);
+                 deadline_us_ - now + context_.services->clock->unix_us(), door_.op == core::Op::CountTokens ? core::Op::Chat : door_.op);
     auto decided = routing::decide(runtime_.table, runtime_.config->routing, ask_->ask(),
                                    {now, context_.services->clock->unix_us(), core::random_bits()}, false);
     if (!decided) {
@@ -265,7 +326,7 @@ void ChatAnswer::account()
 {
     const bool cancelled = outcome_.fault.kind == FaultKind::Cancelled;
     Accounted a;
-    a.label = door_.label, a.request_id = &id_, a.caller = &caller_.name, a.requested_model = &model_;
+    a.label = door_.label, a.dialect = dialect_->name(), a.request_id = &id_, a.caller = &caller_.name, a.requested_model = &model_;
     a.decision = decision_ ? &*decision_ : nullptr, a.outcome = &outcome_, a.stream = stream_ ? &*stream_ : nullptr;
     a.streaming = request_.stream, a.status = cancelled ? 499 : exchange_.status();
     a.total_us = since_begin(), a.overhead_us = body_read_us_ ? context_.services->clock->steady_us() - body_read_us_ - outcome_.upstream_us : -1;

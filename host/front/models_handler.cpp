@@ -25,7 +25,26 @@ std::string anthropic(const ListedModel& m, std::int64_t created)
     return R"({"type":"model","id":)" + core::quoted(m.id) + R"(,"display_name":)" + core::quoted(m.id) + R"(,"created_at":")" + when + R"("})";
 }
 
-/// %XX decoded; what is malformed stays as it is. For comparing with names only.
+std::string gemini(const ListedModel& m)
+{
+    return R"({"name":)" + core::quoted("models/" + m.id) + R"(,"displayName":)" + core::quoted(m.id) +
+           R"(,"version":"","supportedGenerationMethods":["generateContent","streamGenerateContent","countTokens"]})";
+}
+
+/// A model in the language of the path, or of who sends anthropic-version.
+std::string described(const ListedModel& m, std::int64_t created, const wire::RequestHead& head)
+{
+    if (head.path.starts_with("/v1beta/")) return gemini(m);
+    return head.headers.has("anthropic-version") ? anthropic(m, created) : openai(m, created);
+}
+
+wire::Headers headers_for(std::string_view request_id)
+{
+    return {{"content-type", "application/json"}, {"x-request-id", request_id}};
+}
+
+} // namespace
+
 std::string decoded(std::string_view s)
 {
     const auto digit = [](char c) { return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1; };
@@ -40,20 +59,14 @@ std::string decoded(std::string_view s)
     return out;
 }
 
-wire::Headers headers_for(std::string_view request_id)
-{
-    return {{"content-type", "application/json"}, {"x-request-id", request_id}};
-}
-
-} // namespace
-
 wire::Task<void> list_models(wire::Exchange& exchange, const Runtime& runtime, std::string_view request_id)
 {
-    const bool as_anthropic = exchange.head().headers.has("anthropic-version");
-    std::string body = as_anthropic ? R"({"data":[)" : R"({"object":"list","data":[)";
+    const bool as_gemini = exchange.head().path.starts_with("/v1beta/");
+    const bool as_anthropic = !as_gemini && exchange.head().headers.has("anthropic-version");
+    std::string body = as_gemini ? R"({"models":[)" : as_anthropic ? R"({"data":[)" : R"({"object":"list","data":[)";
     for (std::size_t i = 0; i < runtime.models.size(); ++i) {
         if (i) body += ',';
-        body += as_anthropic ? anthropic(runtime.models[i], runtime.created_unix) : openai(runtime.models[i], runtime.created_unix);
+        body += described(runtime.models[i], runtime.created_unix, exchange.head());
     }
     body += ']';
     if (as_anthropic) {
@@ -81,8 +94,7 @@ wire::Task<void> show_model(wire::Exchange& exchange, const Runtime& runtime, st
         other = {name, resolved.route ? "portolan" : resolved.targets.front()->provider};
     }
     const auto& model = found == runtime.models.end() ? other : *found;
-    const bool as_anthropic = exchange.head().headers.has("anthropic-version");
-    const std::string body = as_anthropic ? anthropic(model, runtime.created_unix) : openai(model, runtime.created_unix);
+    const std::string body = described(model, runtime.created_unix, exchange.head());
     const auto headers = headers_for(request_id);
     co_await exchange.respond(200, headers, body);
 }

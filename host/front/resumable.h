@@ -42,6 +42,7 @@ public:
     void result(std::string_view openai_result, std::string& out) override { dialect::replay(openai_result, true, *this, out); }
     void usage(const dialect::Counts& counts) override { to_->usage(counts); }
     void end(std::string& out) override { to_->end(out); }
+    bool fail(const core::Fault& fault, std::string& out) override { return to_->fail(fault, out); }
 
 private:
     enum class Kind : std::uint8_t { Text, Reasoning, Refusal, ToolName, ToolArgs };

@@ -1,6 +1,7 @@
 #include "front/routes.h"
 
 #include "core/ids.h"
+#include "core/text.h"
 #include "front/authenticate.h"
 #include "front/control_relay.h"
 #include "front/error_reply.h"
@@ -16,7 +17,7 @@ using core::Fault;
 using core::FaultKind;
 using wire::Method;
 
-enum class Answers : std::uint8_t { Chat, Models, Model, Health, Live, Ready, Root, NotYet };
+enum class Answers : std::uint8_t { Chat, Gemini, Models, Model, Health, Live, Ready, Root, NotYet };
 
 struct Route {
     std::string_view path;   ///< "{*}" at the end or in the middle: the rest, or up to the next literal
@@ -32,6 +33,12 @@ struct Route {
 constexpr Route routes[] = {
     {"/v1/chat/completions", false, true, core::Scope::Chat, Answers::Chat, "/v1/chat/completions", dialect::openai_chat},
     {"/v1/providers/{*}/chat/completions", false, true, core::Scope::Chat, Answers::Chat, "/v1/providers/{p}/chat/completions", dialect::openai_chat},
+    {"/v1/responses", false, true, core::Scope::Chat, Answers::Chat, "/v1/responses", dialect::openai_responses},
+    {"/v1/providers/{*}/responses", false, true, core::Scope::Chat, Answers::Chat, "/v1/providers/{p}/responses", dialect::openai_responses},
+    {"/v1/responses/input_tokens", false, true, core::Scope::Chat, Answers::Chat, "/v1/responses/input_tokens", dialect::openai_responses, core::Op::CountTokens},
+    {"/v1/messages/count_tokens", false, true, core::Scope::Chat, Answers::Chat, "/v1/messages/count_tokens", dialect::anthropic_messages, core::Op::CountTokens},
+    {"/v1/messages", false, true, core::Scope::Chat, Answers::Chat, "/v1/messages", dialect::anthropic_messages},
+    {"/v1/providers/{*}/messages", false, true, core::Scope::Chat, Answers::Chat, "/v1/providers/{p}/messages", dialect::anthropic_messages},
     {"/v1/completions", false, true, core::Scope::Chat, Answers::Chat, "/v1/completions", dialect::openai_completions, core::Op::Completions},
     {"/v1/providers/{*}/completions", false, true, core::Scope::Chat, Answers::Chat, "/v1/providers/{p}/completions", dialect::openai_completions, core::Op::Completions},
     {"/v1/embeddings", false, true, core::Scope::Chat, Answers::Chat, "/v1/embeddings", dialect::openai_embeddings, core::Op::Embeddings},
@@ -45,6 +52,10 @@ constexpr Route routes[] = {
     {"/v1/audio/speech", false, true, core::Scope::Chat, Answers::Chat, "/v1/audio/speech", dialect::openai_speech, core::Op::Speech},
     {"/v1/providers/{*}/audio/speech", false, true, core::Scope::Chat, Answers::Chat, "/v1/providers/{p}/audio/speech", dialect::openai_speech, core::Op::Speech},
     {"/v1/models", true, false, core::Scope::Chat, Answers::Models, "/v1/models"},
+    {"/v1/models/{*}", false, true, core::Scope::Chat, Answers::Gemini, "/v1/models/{m}:method"},
+    {"/v1beta/models/{*}", false, true, core::Scope::Chat, Answers::Gemini, "/v1beta/models/{m}:method"},
+    {"/v1beta/models", true, false, core::Scope::Chat, Answers::Models, "/v1beta/models"},
+    {"/v1beta/models/{*}", true, false, core::Scope::Chat, Answers::Model, "/v1beta/models/{id}"},
     {"/v1/models/{*}", true, false, core::Scope::Chat, Answers::Model, "/v1/models/{id}"},
     {"/health", true, false, core::Scope::None, Answers::Health, "/health"},
     {"/livez", true, false, core::Scope::None, Answers::Live, "/livez"},
@@ -62,6 +73,30 @@ bool match(std::string_view pattern, std::string_view path, std::string_view& re
     if (path.size() <= head.size() + end.size() || !path.starts_with(head) || !path.ends_with(end)) return false;
     rest = path.substr(head.size(), path.size() - head.size() - end.size());
     return end.empty() || rest.find('/') == rest.npos;
+}
+
+/// What the end of a Gemini path says: "{model}:{method}", and whether its streams are events.
+struct GeminiWay {
+    enum class Method : std::uint8_t { None, Whole, Stream, Count } method = Method::None;
+    std::string model;
+    const dialect::Dialect* dialect = nullptr;
+};
+
+GeminiWay gemini_way(std::string_view rest, std::string_view query)
+{
+    GeminiWay way;
+    const auto colon = rest.rfind(':');
+    if (colon == rest.npos || colon == 0) return way;
+    const auto method = rest.substr(colon + 1);
+    way.model = decoded(rest.substr(0, colon));
+    way.method = method == "generateContent"         ? GeminiWay::Method::Whole
+                 : method == "streamGenerateContent" ? GeminiWay::Method::Stream
+                 : method == "countTokens"           ? GeminiWay::Method::Count
+                                                     : GeminiWay::Method::None;
+    const auto pairs = core::split(query, '&');
+    const bool events = std::find(pairs.begin(), pairs.end(), "alt=sse") != pairs.end();
+    way.dialect = events || way.method != GeminiWay::Method::Stream ? &dialect::gemini_events() : &dialect::gemini_array();
+    return way;
 }
 
 bool allows(const Route& r, Method m) noexcept
@@ -101,6 +136,21 @@ wire::Task<void> serve(wire::Exchange& exchange, LoopContext& context)
             co_await answer_chat(exchange, context, *runtime, caller, request_id, door);
             co_return;
         }
+        case Answers::Gemini: {
+            const auto way = gemini_way(rest, head.query);
+            if (way.method == GeminiWay::Method::None) {
+                const Fault fault{.kind = FaultKind::NotFound, .message = "There is nothing at " + std::string(head.path) + "."};
+                co_await reply_error(exchange, fault, request_id);
+                break;
+            }
+            const Door door{.dialect = way.dialect,
+                            .op = way.method == GeminiWay::Method::Count ? core::Op::CountTokens : core::Op::Chat,
+                            .model = way.model,
+                            .stream = way.method == GeminiWay::Method::Stream,
+                            .label = r.label};
+            co_await answer_chat(exchange, context, *runtime, caller, request_id, door);
+            co_return;
+        }
         case Answers::Models: co_await list_models(exchange, *runtime, request_id); break;
         case Answers::Model: co_await show_model(exchange, *runtime, rest, request_id); break;
         case Answers::Health: co_await show_health(exchange, context); break;
@@ -125,7 +175,9 @@ wire::Task<void> serve(wire::Exchange& exchange, LoopContext& context)
         std::string methods = allow;
         for (const auto& r : routes) {
             std::string_view rest;
-            if (match(r.path, head.path, rest)) methods = r.get && r.post ? "GET, HEAD, POST" : r.get ? "GET, HEAD" : "POST";
+            if (!match(r.path, head.path, rest)) continue;
+            for (const std::string_view one : {r.get ? "GET, HEAD" : "", r.post ? "POST" : ""})
+                if (!one.empty() && methods.find(one) == methods.npos) (methods += methods.empty() ? "" : ", ") += one;
         }
         const Fault fault{.kind = FaultKind::MethodNotAllowed, .message = "This path answers " + methods + " only."};
         co_await reply_error(exchange, fault, request_id, methods);

@@ -222,6 +222,9 @@ const portolan_http http_table{
     [](portolan_handle id, std::int64_t us) noexcept {
         if (auto* r = H::receiver(id, &Receivers::http)) r->delay(us);
     },
+    [](portolan_handle id, portolan_str field) noexcept {
+        if (auto* r = H::receiver(id, &Receivers::http)) r->lost(view(field));
+    },
 };
 
 constexpr portolan_pick blank_pick{0, 0, 0, 0.0, std::numeric_limits<double>::quiet_NaN(), {nullptr, 0}, {nullptr, 0}};

@@ -29,6 +29,7 @@ struct HttpReceiver {
     virtual void edit(std::string_view pointer, std::string_view json) noexcept = 0;
     virtual void framing(std::int32_t kind) noexcept = 0;
     virtual void delay(std::int64_t us) noexcept = 0;
+    virtual void lost(std::string_view field) noexcept = 0;
 };
 struct RankingReceiver {
     virtual ~RankingReceiver() = default;

@@ -3,7 +3,7 @@
 
 namespace plugin {
 
-ComponentFacts::ComponentFacts(std::shared_ptr<const Instance> instance) : instance_(std::move(instance)), ops_(instance_->about())
+ComponentFacts::ComponentFacts(std::shared_ptr<const Instance> instance) : instance_(std::move(instance)), ops_(instance_->about(), instance_->config())
 {
     for (const auto& [name, entry] : instance_->about().auth) auth_[name] = {entry.scheme, entry.name, entry.prefix};
 }

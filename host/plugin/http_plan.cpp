@@ -14,6 +14,7 @@ namespace {
 using nlohmann::json;
 
 constexpr std::size_t max_headers = 100, max_header_bytes = 32'768, max_path_bytes = 16'384, max_edits = 1000;
+constexpr std::size_t max_lost = 64, max_lost_bytes = 64; // names of members, to be told
 constexpr std::int64_t max_delay_us = 3'600'000'000;
 
 core::Fault wrong_base(std::string why) { return {.kind = core::FaultKind::BadRequest, .message = std::move(why)}; }
@@ -141,6 +142,12 @@ void Outgoing::framing(std::int32_t kind) noexcept
 }
 
 void Outgoing::delay(std::int64_t us) noexcept { plan_.delay_us = std::clamp<std::int64_t>(us, 0, max_delay_us); }
+
+void Outgoing::lost(std::string_view field) noexcept
+{
+    if (field.empty() || plan_.lost.size() >= max_lost) return;
+    plan_.lost.emplace_back(field.substr(0, max_lost_bytes));
+}
 
 core::Result<dispatch::HttpPlan> Outgoing::done() &&
 {

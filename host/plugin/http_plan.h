@@ -32,6 +32,7 @@ public:
     void edit(std::string_view pointer, std::string_view json) noexcept override;
     void framing(std::int32_t kind) noexcept override;
     void delay(std::int64_t us) noexcept override;
+    void lost(std::string_view field) noexcept override;
 
     [[nodiscard]] bool broke_a_rule() const noexcept { return !wrong_.empty(); }
     /// The plan, or PluginFailed with the rule that was broken.

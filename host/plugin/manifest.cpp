@@ -156,7 +156,7 @@ Component component(const json& value, const std::string& at)
     c.config_schema = schema->dump();
     each(value, at, "ops", [&](const std::string& name, const json& how, const std::string& here) {
         object_at(how, here);
-        c.ops[name] = {texts_at(how, here, "native"), texts_at(how, here, "translates"), how.empty()};
+        c.ops[name] = {texts_at(how, here, "native"), texts_at(how, here, "translates"), texts_at(how, here, "optional"), how.empty()};
     });
     c.streams = flag_at(value, at, "streams", false);
     c.review = flag_at(value, at, "review", false);

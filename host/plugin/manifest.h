@@ -13,6 +13,7 @@ namespace plugin {
 /// How one operation may be asked for: what the upstream itself speaks, and what the component translates.
 struct OpLists {
     std::vector<std::string> native, translates;
+    std::vector<std::string> optional; ///< native if the configuration's `dialects` says so
     bool bodyless = false; ///< {}: an operation without a body, such as listing models
 };
 

@@ -3,6 +3,8 @@
 
 #include "core/features.h"
 
+#include <nlohmann/json.hpp>
+
 #include <algorithm>
 #include <array>
 
@@ -106,13 +108,25 @@ std::uint32_t bits_of(const std::vector<std::string>& dialects)
     return bits;
 }
 
+/// The setting `dialects` of a component that has one.
+std::uint32_t chosen(const std::string& config)
+{
+    const auto settings = nlohmann::json::parse(config, nullptr, false);
+    if (!settings.is_object() || !settings.contains("dialects") || !settings["dialects"].is_array()) return 0;
+    std::vector<std::string> names;
+    for (const auto& name : settings["dialects"])
+        if (name.is_string()) names.push_back(name);
+    return bits_of(names);
+}
+
 } // namespace
 
-OpTable::OpTable(const Component& about)
+OpTable::OpTable(const Component& about, const std::string& config)
 {
+    const auto also = chosen(config);
     for (const auto& [name, lists] : about.ops)
         if (const auto op = number_of(name, core::op_names))
-            rows_.push_back({static_cast<dispatch::Op>(op), bits_of(lists.native), bits_of(lists.translates), lists.bodyless});
+            rows_.push_back({static_cast<dispatch::Op>(op), bits_of(lists.native) | (bits_of(lists.optional) & also), bits_of(lists.translates), lists.bodyless});
 }
 
 dispatch::Match OpTable::match(dispatch::Op op, dispatch::Dialect client) const
@@ -121,10 +135,11 @@ dispatch::Match OpTable::match(dispatch::Op op, dispatch::Dialect client) const
     if (row == rows_.end()) return {};
     if (row->bodyless) return {.ok = true};
     const auto has = [](std::uint32_t bits, dispatch::Dialect d) { return (bits >> static_cast<unsigned>(d)) & 1u; };
-    if (has(row->native, client)) return {.ok = true, .native = true, .dialect = client};
+    if (has(row->native, client)) return {.ok = true, .native = true, .dialect = client, .spoken = true};
     if (op == dispatch::Op::Responses) return {};
     if (has(row->translates, client)) return {.ok = true, .dialect = client};
-    if (has(row->native | row->translates, dispatch::Dialect::OpenAi)) return {.ok = true, .dialect = dispatch::Dialect::OpenAi};
+    if (has(row->translates, dispatch::Dialect::OpenAi)) return {.ok = true, .dialect = dispatch::Dialect::OpenAi};
+    if (has(row->native, dispatch::Dialect::OpenAi)) return {.ok = true, .dialect = dispatch::Dialect::OpenAi, .spoken = true};
     return {};
 }
 

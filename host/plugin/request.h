@@ -22,7 +22,7 @@ inline Facts facts_of(const dispatch::CallFacts& f, std::int64_t limit_us)
 /// How a component may be asked, by operation: the manifest's names as numbers.
 class OpTable {
 public:
-    explicit OpTable(const Component&);
+    OpTable(const Component&, const std::string& config); ///< `config`: the instance's, for its `dialects`
     /// The client's own dialect if the upstream speaks it (native) or the component translates it, else OpenAI's if it takes that, else
     /// nothing. The operation `responses` is native or nothing: state is never invented.
     [[nodiscard]] dispatch::Match match(dispatch::Op, dispatch::Dialect client) const;

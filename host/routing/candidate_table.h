@@ -66,6 +66,7 @@ struct Route {
     std::shared_ptr<std::atomic<std::uint64_t>> sequence = std::make_shared<std::atomic<std::uint64_t>>(0);
     std::int64_t deadline_ms = 0;
     Recovery recovery = Recovery::Default;
+    bool strict = false;                   ///< nothing may be lost in translation
     bool virtual_model = true;             ///< listed as a model of its own
 };
 

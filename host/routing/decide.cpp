@@ -199,7 +199,7 @@ core::Result<Decision> decide(const CandidateTable& table, const config::Routing
     d.effort = found.effort;
     const bool chained = !ask.fallback_models.empty();
     const Policy* policy = found.route && !chained ? found.route->policy.get() : nullptr;
-    if (found.route) d.route = found.route->name, d.deadline_ms = found.route->deadline_ms, d.recovery = found.route->recovery;
+    if (found.route) d.route = found.route->name, d.deadline_ms = found.route->deadline_ms, d.recovery = found.route->recovery, d.strict = found.route->strict;
     if (!ask.policy.empty()) {
         const auto other = table.policies.find(std::string(ask.policy));
         if (other == table.policies.end())

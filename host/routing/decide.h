@@ -49,6 +49,7 @@ struct Decision {
     std::string failure;                    ///< the policy's, when the operator's order stands instead
     std::int64_t deadline_ms = 0;
     Recovery recovery = Recovery::Default;
+    bool strict = false;                    ///< the route's: nothing may be lost in translation
 };
 
 struct Moment {

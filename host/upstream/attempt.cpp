@@ -53,6 +53,20 @@ Fault completeness(const AnswerSink& sink, bool whole)
                               : Fault{.kind = FaultKind::BadReply, .message = "The upstream's stream ended without an answer."};
 }
 
+void note_losses(std::vector<std::string>& from, std::vector<std::string>* into)
+{
+    if (!into) return;
+    for (auto& field : from)
+        if (std::find(into->begin(), into->end(), field) == into->end()) into->push_back(std::move(field));
+}
+
+Fault lossy(const std::string& endpoint, const std::vector<std::string>& lost)
+{
+    std::string list;
+    for (const auto& field : lost) (list += list.empty() ? "" : ", ") += field;
+    return {.kind = FaultKind::Lossy, .message = "This route is strict, and " + endpoint + " cannot be told: " + list + ".", .param = lost.front()};
+}
+
 } // namespace
 
 void Attempt::abort() noexcept
@@ -101,6 +115,10 @@ wire::Task<AttemptResult> Attempt::run(const AttemptRequest& request, AnswerSink
     began_us_ = now();
     const bool generates = request.endpoint->provider->generates();
     sink.begin(request.request.native, !request.request.stream);
+    if (!request.refused.empty()) {
+        result.fault = {.kind = FaultKind::Lossy, .message = std::string(request.refused), .code = "unsupported_content"};
+        co_return result;
+    }
     if (generates) // not "?:": gcc 12 destroys both branches' temporaries when they suspend
         result.fault = co_await generate(request, sink, result);
     else
@@ -168,6 +186,8 @@ wire::Task<Fault> Attempt::one_round(const AttemptRequest& request, dispatch::Pr
     if (!planned) co_return std::move(planned).fault();
     auto& plan = *planned;
     const auto& endpoint = *request.endpoint;
+    note_losses(plan.lost, request.lost);
+    if (request.strict && request.lost && !request.lost->empty()) co_return lossy(endpoint.name, *request.lost);
 
     Place other;
     const Place* place = &endpoint.place;

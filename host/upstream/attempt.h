@@ -21,6 +21,9 @@ struct AttemptRequest {
     dispatch::CallFacts facts;
     std::int64_t deadline_us = 0;           ///< loop clock: the latest end
     GuessFault guess = nullptr;
+    std::vector<std::string>* lost = nullptr; ///< what the client's request has lost so far; what the plugin cannot say is added
+    bool strict = false;                    ///< nothing may be lost: then nothing is sent
+    std::string_view refused = {};          ///< why the request cannot be said to this endpoint; empty: it can
 };
 
 struct AttemptResult {

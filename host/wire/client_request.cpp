@@ -1,6 +1,7 @@
 // Requests are always built afresh, so nothing that a plugin or a client wrote can become framing.
 #include "wire/client_request.h"
 
+#include "core/base64.h"
 #include "core/text.h"
 #include "wire/prescan.h"
 
@@ -23,19 +24,6 @@ bool is_ours(std::string_view name) noexcept
         "keep-alive", "proxy-connection", "proxy-authorization", "te",         "trailer",         "upgrade"};
     return std::any_of(std::begin(ours), std::end(ours),
                        [&](std::string_view own) { return core::equal_nocase(name, own); });
-}
-
-std::string base64(std::string_view bytes)
-{
-    constexpr std::string_view digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    std::string out;
-    for (std::size_t i = 0; i < bytes.size(); i += 3) {
-        std::uint32_t value = 0;
-        for (std::size_t j = 0; j < 3; ++j)
-            value = value << 8 | (i + j < bytes.size() ? static_cast<unsigned char>(bytes[i + j]) : 0U);
-        for (std::size_t j = 0; j < 4; ++j) out += i + j > bytes.size() ? '=' : digits[value >> (18 - 6 * j) & 63];
-    }
-    return out;
 }
 
 std::string percent_decoded(std::string_view s)
@@ -76,7 +64,7 @@ core::Result<Proxy> parse_proxy(std::string_view url)
     auto rest = url.substr(scheme.size());
     Proxy proxy;
     if (const auto at = rest.rfind('@'); at != std::string_view::npos) {
-        proxy.authorization = "Basic " + base64(percent_decoded(rest.substr(0, at)));
+        proxy.authorization = "Basic " + core::base64(percent_decoded(rest.substr(0, at)));
         rest.remove_prefix(at + 1);
     }
     std::string path;

@@ -22,7 +22,7 @@ private:
 PORTOLAN_PLUGIN(
     R"({"id":"portolan.openai-compatible","version":"0.1.0","license":"Apache-2.0","components":{"openai-compatible":{
   "kind":"portolan.provider/1","title":"OpenAI-compatible","streams":true,
-  "ops":{"chat":{"native":["openai","responses"]},"responses":{"native":["responses"]},
+  "ops":{"chat":{"native":["openai"],"optional":["responses"]},"responses":{"optional":["responses"]},
          "completions":{"native":["openai"]},"embeddings":{"native":["openai"]},"moderations":{"native":["openai"]},
          "rerank":{"native":["openai"]},"image_generate":{"native":["openai"]},"image_edit":{"native":["openai"]},
          "speech":{"native":["openai"]},"transcribe":{"native":["openai"]},"models":{},"health":{}},
@@ -31,6 +31,7 @@ PORTOLAN_PLUGIN(
   "config":{"type":"object","required":["base_url"],"properties":{
     "base_url":{"type":"string","format":"uri","title":"Base URL","description":"with its path, as in https://api.example.com/v1"},
     "auth":{"type":"string","enum":["bearer","api-key","x-api-key","none"],"default":"bearer","title":"How the key is sent"},
+    "dialects":{"type":"array","items":{"type":"string","enum":["responses"]},"title":"Also spoken","description":"dialects besides chat completions in which requests pass unchanged"},
     "stream_usage":{"type":"boolean","default":true,"title":"Ask for usage in streams"},
     "repair":{"type":"boolean","default":false,"title":"Write answers anew",
       "description":"for upstreams that are OpenAI-like in their own way: ids, roles, tool indexes, finish reasons, usage and reasoning come out as OpenAI has them, at the price of relaying no byte as it came"},

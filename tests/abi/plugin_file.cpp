@@ -166,7 +166,8 @@ const portolan_http& http_table()
             recorder(call).http["edits"].push_back({text(pointer), text(value)});
         },
         [](portolan_handle call, std::int32_t kind) noexcept { recorder(call).http["framing"] = kind; },
-        [](portolan_handle call, std::int64_t us) noexcept { recorder(call).http["delay_us"] = us; }};
+        [](portolan_handle call, std::int64_t us) noexcept { recorder(call).http["delay_us"] = us; },
+        [](portolan_handle call, portolan_str field) noexcept { recorder(call).http["lost"].push_back(text(field)); }};
     return table;
 }
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Runs one client library's script (node or python) against the real binary: echo provider, recorded replies, an upstream that misbehaves."""
+"""run.py SCRIPT: a client library's script (NAME_node.mjs, NAME_python.py) against the real binary: echo provider, an upstream that misbehaves."""
 
 import json
 import os
@@ -12,6 +12,7 @@ sys.path.insert(0, str(HERE.parent / "e2e"))
 from harness import BINARY, ROOT, SKIPPED, SLOWNESS, Portolan, Upstream, answer, delta, provider, settings  # noqa: E402
 
 CLIENTS = pathlib.Path(os.environ.get("PORTOLAN_CLIENTS", ROOT / "build" / "clients"))
+PACKAGES = {"openai": "openai", "responses": "openai", "anthropic": "@anthropic-ai/sdk"}
 TOOL = {"id": "call_abc123", "type": "function", "function": {"name": "get_weather", "arguments": '{"city":"Paris"}'}}
 
 
@@ -31,24 +32,26 @@ def text_stream(text):
 
 
 def main():
-    language = sys.argv[1]
+    name = sys.argv[1]
+    library = PACKAGES[name.split("_")[0]]
     if not BINARY.exists():
         print(f"SKIPPED: {BINARY} is not built")
         return SKIPPED
-    if language == "node":
-        if not (CLIENTS / "node" / "node_modules" / "openai").is_dir():
-            print(f"SKIPPED: the openai library for Node is not in {CLIENTS / 'node'} (./build.sh test installs it where a registry is reachable)")
+    if name.endswith(".mjs"):
+        if not (CLIENTS / "node" / "node_modules" / library).is_dir():
+            print(f"SKIPPED: {library} for Node is not in {CLIENTS / 'node'} (./build.sh test installs it where a registry is reachable)")
             return SKIPPED
         # A script finds libraries beside itself only, so the one that is tested is copied to where they are.
-        script = CLIENTS / "node" / "openai_node.mjs"
-        script.write_bytes((HERE / "openai_node.mjs").read_bytes())
+        script = CLIENTS / "node" / name
+        script.write_bytes((HERE / name).read_bytes())
         command = ["node", str(script)]
     else:
         python = CLIENTS / "python" / "bin" / "python"
-        if not python.exists() or subprocess.run([python, "-c", "import openai"], capture_output=True).returncode:
-            print(f"SKIPPED: the openai library for Python is not in {CLIENTS / 'python'} (./build.sh test installs it where a registry is reachable)")
+        module = name.split("_")[0]
+        if not python.exists() or subprocess.run([python, "-c", f"import {module}"], capture_output=True).returncode:
+            print(f"SKIPPED: {module} for Python is not in {CLIENTS / 'python'} (./build.sh test installs it where a registry is reachable)")
             return SKIPPED
-        command = [str(python), "-B", str(HERE / "openai_python.py")]
+        command = [str(python), "-B", str(HERE / name)]
 
     gone = []
 

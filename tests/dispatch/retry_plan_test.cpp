@@ -193,7 +193,8 @@ TEST_CASE("what may have been done and stored is not done twice at the same plac
     Setting s;
     s.add("a");
     s.job.same_target_retries = 2;
-    s.job.present = {"store"};
+    static constexpr std::string_view stored[]{"store"};
+    s.job.own.present = stored;
     RetryPlan plan(s.job);
     (void)plan.first(now);
     CHECK(s.say(plan.after(s.fault(FaultKind::Broken), now)) == "end");

@@ -76,6 +76,7 @@ TEST_CASE("a request goes out as the plugin says")
     REQUIRE(plan->edits.size() == 1);
     CHECK((plan->edits[0].pointer == "/model" && plan->edits[0].json == "\"upstream-name\""));
     CHECK((plan->framing == 2 && plan->delay_us == 1500));
+    CHECK(plan->lost == std::vector<std::string>{"seed"});
     rq.step = 1;
     CHECK((*exchange)->request(facts(), rq)->url_base == "https://files.example");
 }
