@@ -19,6 +19,7 @@
 #include <iostream>
 #include <stdexcept>
 
+#include <malloc.h>
 #include <poll.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
@@ -123,7 +124,10 @@ bool App::load_first()
     }
     watch_ = std::make_unique<config::FileWatch>(c.files);
     std::string why;
-    if (rebuild(loaded.config, why)) return true;
+    if (rebuild(loaded.config, why)) {
+        ::malloc_trim(0); // reading the catalogue took several times what is kept of it
+        return true;
+    }
     core::log::stop();
     std::cerr << "portolan: the configuration cannot be served:\n" << why << '\n';
     return false;
