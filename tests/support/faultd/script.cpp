@@ -45,7 +45,7 @@ constexpr Instead statuses[] = {
     {"429_context", 429, "invalid_request_error", "The input token count exceeds the maximum", "", ""},
     {"429_long", 429, "rate_limit_error", "Slow down.", "rate_limit_exceeded", "retry-after: 60\r\n"},
     {"429_quota", 429, "insufficient_quota", "You exceeded your current quota.", "insufficient_quota", ""},
-    {"429_short", 429, "rate_limit_error", "Slow down.", "rate_limit_exceeded", "retry-after-ms: 150\r\n"},
+    {"429_short", 429, "rate_limit_error", "Slow down.", "rate_limit_exceeded", "retry-after-ms: 500\r\n"},
     {"500", 500, "server_error", "The server had an error.", "", ""},
     {"502", 502, "server_error", "Bad gateway.", "", ""},
     {"503", 503, "server_error", "The server is busy.", "", ""},
