@@ -51,7 +51,11 @@ public:
                 if (problems_.empty()) name_open_model(t.pattern);
         for (const auto& r : config_->routes) add_route(r);
         runtime_->table.model_aliases = config_->routing.model_aliases;
-        runtime_->table.index();
+        const auto blocks = [](const std::shared_ptr<const routing::Policy>& p) { return p && p->blocks(); };
+        auto& table = runtime_->table;
+        table.decides_off_loop = std::any_of(table.policies.begin(), table.policies.end(), [&](const auto& p) { return blocks(p.second); }) ||
+                                 std::any_of(table.routes.begin(), table.routes.end(), [&](const auto& r) { return blocks(r->policy); });
+        table.index();
         list_models();
         for (const auto& k : config_->auth.keys) add_key(k);
         if (!problems_.empty()) return {nullptr, std::move(problems_)};
@@ -84,6 +88,8 @@ private:
             const bool removed = !policy && policy.fault().kind == core::FaultKind::NoProvider;
             if (removed) core::log::warn("provider " + p.name + " asks its accounts in order: " + policy.fault().message);
             if (!policy && !removed) return problems_.push_back("provider " + p.name + ": accounts.policy: " + policy.fault().message);
+            if (policy && (*policy)->blocks())
+                return problems_.push_back("provider " + p.name + ": accounts.policy: " + p.account_policy + " runs in a process of its own, which is too slow for choosing an account");
             if (policy) e.order_accounts = order_accounts_by(std::move(policy).value(), e, sequence_of("accounts of " + p.name));
         }
         const auto index = runtime_->endpoints.size();

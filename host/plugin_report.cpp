@@ -61,6 +61,8 @@ std::string plugins_json(const plugin::Registry& registry)
         ordered_json row{{"file", p.file}, {"id", p.id}, {"version", p.version}, {"hash", p.hash}, {"state", p.state}};
         row["error"] = p.error.empty() ? ordered_json(nullptr) : ordered_json(p.error);
         row["grants"] = p.grants, row["instances"] = p.instances;
+        row["isolation"] = p.isolated ? "process" : "none";
+        if (p.isolated) row["restarts"] = p.restarts;
         row["components"] = ordered_json::array();
         for (const auto& c : p.components)
             row["components"].push_back({{"name", c.name}, {"kind", c.kind}, {"title", c.title},

@@ -61,6 +61,8 @@ struct Plugins {
     std::vector<std::string> signers;       ///< Ed25519 public keys for signed: 64 hexadecimal digits each
     std::map<std::string, std::string> allow;                 ///< file name -> sha256, for pinned
     std::map<std::string, std::vector<std::string>> grants;   ///< plugin id -> grants the operator gives; shipped ones get what they ask
+    std::map<std::string, std::string> isolation;             ///< file name, or * for all but the shipped ones -> process | none
+    std::int64_t isolated_memory_mb = 512, isolated_threads = 4, isolated_call_ms = 10'000; ///< limits of one such process
     std::int64_t decide_us = 5'000, frame_us = 5'000, request_us = 50'000, create_us = 5'000'000; ///< time limits per call
 };
 

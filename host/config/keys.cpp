@@ -95,7 +95,12 @@ void describe_plugins(Visitor& v, Plugins& p)
     v.integer("request_us", p.request_us, {1, 60'000'000}, "the making of a request, the reading of a whole reply");
     v.integer("create_us", p.create_us, {1, 600'000'000}, "a new instance");
     v.end();
-    v.reserved("isolation", "plugins in processes of their own");
+    v.text_map("isolation", p.isolation, false, "file name, or `*` for all but the shipped ones → `process` or `none`: the plugin runs in a process of its own without network and files");
+    v.begin("isolated", "limits of such a process");
+    v.integer("memory_mb", p.isolated_memory_mb, {64, 1'048'576}, "address space");
+    v.integer("threads", p.isolated_threads, {1, 32}, "calls at a time");
+    v.integer("call_ms", p.isolated_call_ms, {10, 600'000}, "the longest call; then the process is killed and started anew");
+    v.end();
     v.end();
 }
 

@@ -143,7 +143,8 @@ public:
     [[nodiscard]] virtual const AuthScheme* auth(std::string_view name) const = 0;
     /// True for a generator: open_run(), else open().
     [[nodiscard]] virtual bool generates() const = 0;
-    /// True if the generator's step() may block: then it must run on a blocking thread.
+    /// True if calls may block (a generator's step(); everything, if the plugin is in another process): then they are made on threads for
+    /// what blocks. What they give is let go anywhere: that never blocks.
     [[nodiscard]] virtual bool blocks() const = 0;
     virtual core::Result<std::unique_ptr<ProviderExchange>> open(const CallFacts&, const ProviderRequest&) const = 0;
     virtual core::Result<std::unique_ptr<GeneratorRun>> open_run(const CallFacts&, const ProviderRequest&) const = 0;

@@ -10,6 +10,7 @@
 #include "front/error_reply.h"
 
 #include <algorithm>
+#include <functional>
 #include <optional>
 
 namespace front {
@@ -309,8 +310,13 @@ wire::Task<void> ChatAnswer::run()
     deadline_us_ = std::min(deadline_of(exchange_.head(), runtime_.config->server, now), now + runtime_.config->routing.total_deadline_ms * 1000);
     ask_.emplace(request_, *dialect_, door_.provider.empty() ? model_ : std::string(door_.provider) + '/' + model_, caller_.name,
                  deadline_us_ - now + context_.services->clock->unix_us(), door_.op == core::Op::CountTokens ? core::Op::Chat : door_.op);
-    auto decided = routing::decide(runtime_.table, runtime_.config->routing, ask_->ask(),
-                                   {now, context_.services->clock->unix_us(), core::random_bits()}, false);
+    const routing::Moment moment{now, context_.services->clock->unix_us(), core::random_bits()};
+    core::Result<routing::Decision> decided = Fault{.kind = FaultKind::Overloaded, .message = "Too many decisions are being made."};
+    if (runtime_.table.decides_off_loop) {
+        std::function<void()> decide = [&] { decided = routing::decide(runtime_.table, runtime_.config->routing, ask_->ask(), moment, false); };
+        co_await wire::off_loop(std::move(decide));
+    } else
+        decided = routing::decide(runtime_.table, runtime_.config->routing, ask_->ask(), moment, false);
     if (!decided) {
         co_await refuse(decided.fault());
         co_return account();

@@ -67,7 +67,8 @@ portolan_handle next_handle() noexcept // thread number above, running number be
 /// What a failure says about the plugin, and not about the request or the upstream.
 bool is_own_fault(portolan_status status) noexcept
 {
-    return status != PORTOLAN_E_INVALID && status != PORTOLAN_E_UNSUPPORTED && status != PORTOLAN_E_UPSTREAM && status != PORTOLAN_E_CANCELLED;
+    return status != PORTOLAN_E_INVALID && status != PORTOLAN_E_UNSUPPORTED && status != PORTOLAN_E_UPSTREAM && status != PORTOLAN_E_CANCELLED &&
+           status != not_called;
 }
 
 bool shows_health(Function f) noexcept
@@ -145,6 +146,7 @@ struct HostFunctions {
     static void log(portolan_handle id, std::int32_t level, portolan_str line) noexcept
     {
         const Call* c = Call::find(id);
+        if (c && c->receivers_.log) return c->receivers_.log->log(level, view(line).substr(0, max_log_line));
         if (!c || !core::log::enabled(level_of(level))) return;
         core::log::write(level_of(level), "plugin " + c->callee_.id + ": " + text(line, max_log_line));
     }

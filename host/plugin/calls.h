@@ -39,10 +39,19 @@ struct RankingReceiver {
     virtual void keep(std::size_t answer, std::string_view reason) noexcept = 0;
 };
 
+struct LogReceiver {
+    virtual ~LogReceiver() = default;
+    virtual void log(std::int32_t level, std::string_view line) noexcept = 0;
+};
+
+/// What a table may return that never reached the plugin: a failure that says nothing about it. No plugin knows it.
+constexpr portolan_status not_called = INT32_MIN + 1;
+
 struct Receivers { ///< what this call may write to; null: nothing of that kind
     EventReceiver* events = nullptr;
     HttpReceiver* http = nullptr;
     RankingReceiver* ranking = nullptr;
+    LogReceiver* log = nullptr; ///< null: the host's log
 };
 
 /// The host's side of the tables a plugin gets. Static, so a plugin that keeps one holds nothing that dies.

@@ -34,7 +34,7 @@ Loaded row_of(const std::string& file, const Library& library, std::vector<std::
 {
     const auto& m = library.manifest();
     Loaded row{.file = file, .id = m.id, .version = m.version, .hash = library.hash(), .state = "serving", .error = {}, .grants = std::move(grants),
-               .components = {}};
+               .components = {}, .isolated = library.isolated()};
     for (const auto& [name, c] : m.components) row.components.push_back({name, c.kind, c.title, c.config_schema});
     return row;
 }
@@ -71,7 +71,7 @@ public:
 private:
     void file(const std::string& path, const Folder& folder, const std::string& name, bool shipped)
     {
-        if (auto library = load(folder, name)) {
+        if (auto library = load(folder, name, shipped)) {
             auto row = row_of(path, **library, granted((*library)->manifest(), plugins_, shipped));
             if (const auto it = plan_.crashes.find(row.hash); it != plan_.crashes.end())
                 row.error = "on probation: it ended the process before, in " + it->second.last, core::log::warn("plugin " + path + " is " + row.error);
@@ -79,7 +79,15 @@ private:
         } else
             broken(path, library.fault().message, shipped);
     }
-    core::Result<std::shared_ptr<const Library>> load(const Folder& folder, const std::string& name) const
+    /// Whatever is not "none" is the safe side: a process.
+    Isolation isolation_of(const std::string& name, bool shipped) const
+    {
+        auto said = plugins_.isolation.find(name);
+        if (said == plugins_.isolation.end() && !shipped) said = plugins_.isolation.find("*");
+        if (said == plugins_.isolation.end() || said->second == "none") return {};
+        return {true, plan_.host_program, {plugins_.isolated_memory_mb, plugins_.isolated_threads, plugins_.isolated_call_ms}};
+    }
+    core::Result<std::shared_ptr<const Library>> load(const Folder& folder, const std::string& name, bool shipped) const
     {
         const auto file = folder.read(name, {plugins_.allow, plugins_.signers});
         if (!file) return file.fault();
@@ -87,7 +95,7 @@ private:
             return quarantined(*file, it->second);
         if (const auto no = plan_.rejected.find(file->sha256); no != plan_.rejected.end())
             return core::Fault{.kind = core::FaultKind::PluginFailed, .message = no->second};
-        return Library::load(*file, plan_.store_dir);
+        return Library::load(*file, plan_.store_dir, isolation_of(name, shipped));
     }
     /// Its components count as removed: a provider that needs one is out of use, and the others serve.
     core::Fault quarantined(const PluginFile& file, const Crashes& crashes) const

@@ -44,6 +44,7 @@ struct ScanPlan {
     const config::Plugins& plugins;
     const std::string& store_dir;
     const std::string& shipped_dir;
+    const std::string& host_program;                        ///< portolan-plugin-host
     const Generation& before;                               ///< what served until now
     const std::map<std::string, Crashes>& crashes;          ///< what ended earlier processes, by SHA-256
     const std::map<std::string, std::string>& rejected;     ///< SHA-256 -> why files of that content may not serve

@@ -73,7 +73,7 @@ public:
     PluginGenerator(std::shared_ptr<const Instance> instance, const portolan_generator& face) : ComponentFacts(std::move(instance)), face_(face) {}
 
     [[nodiscard]] bool generates() const override { return true; }
-    [[nodiscard]] bool blocks() const override { return instance_->about().blocking; }
+    [[nodiscard]] bool blocks() const override { return instance_->about().blocking || instance_->isolated(); }
     core::Result<std::unique_ptr<dispatch::ProviderExchange>> open(const dispatch::CallFacts&, const dispatch::ProviderRequest&) const override
     {
         return core::Fault{.kind = core::FaultKind::PluginFailed, .message = instance_->component() + " is a generator: it sends nothing"};

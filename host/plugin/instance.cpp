@@ -13,7 +13,7 @@ core::Result<std::shared_ptr<const Instance>> Instance::create(std::shared_ptr<c
     Call call(made->callee(), Function::Create,
               {.now_us = core::system_clock().unix_us(), .limit_us = limits.create_us, .seed = core::random_bits(), .trace_id = "load"});
     const auto status = call.run([&](const portolan_call* c) {
-        return made->library_->table().create(c, to_abi(made->component_), to_abi(made->config_), &made->self_);
+        return made->library_->create(c, made->component_, made->config_, &made->self_);
     });
     if (status < 0) {
         const auto why = call.why().empty() ? "create() returned " + std::to_string(status) : call.why();
@@ -29,7 +29,7 @@ Instance::~Instance()
         const std::lock_guard guard(library_->load_lock());
         Call call(callee(), Function::Close, {});
         call.run([&](const portolan_call*) {
-            library_->table().destroy(to_abi(component_), self_);
+            library_->destroy(component_, self_);
             return portolan_status{PORTOLAN_OK};
         });
     }

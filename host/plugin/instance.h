@@ -27,7 +27,7 @@ public:
     template <class Face>
     [[nodiscard]] Face face(std::string_view name) const
     {
-        const auto* table = static_cast<const Face*>(library_->table().find(to_abi(component_), to_abi(name)));
+        const auto* table = static_cast<const Face*>(library_->find(component_, name));
         return table ? take(table) : Face{};
     }
     [[nodiscard]] void* self() const noexcept { return self_; }
@@ -36,6 +36,8 @@ public:
     [[nodiscard]] const Component& about() const { return library_->manifest().components.at(component_); }
     [[nodiscard]] Callee& callee() const noexcept { return library_->callee(); }
     [[nodiscard]] const CallLimits& limits() const noexcept { return limits_; }
+    /// True: every call waits for another process.
+    [[nodiscard]] bool isolated() const noexcept { return library_->isolated(); }
 
 private:
     Instance(std::shared_ptr<const Library> library, std::string component, std::string config, const CallLimits& limits)

@@ -117,6 +117,7 @@ public:
     {
     }
     [[nodiscard]] bool reads_content() const override { return grants_.content; }
+    [[nodiscard]] bool blocks() const override { return instance_->isolated(); }
     [[nodiscard]] const std::string& component() const override { return instance_->component(); }
 
     void decide(const routing::Snapshot& from, routing::Ranking& out) const override

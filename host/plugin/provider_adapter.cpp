@@ -114,7 +114,7 @@ public:
     explicit PluginProvider(std::shared_ptr<const Shared> shared) : ComponentFacts(shared->instance), shared_(std::move(shared)) {}
 
     [[nodiscard]] bool generates() const override { return false; }
-    [[nodiscard]] bool blocks() const override { return false; }
+    [[nodiscard]] bool blocks() const override { return instance_->isolated(); }
     core::Result<std::unique_ptr<dispatch::ProviderExchange>> open(const dispatch::CallFacts& facts, const dispatch::ProviderRequest& request) const override
     {
         if (const auto may = may_call(instance_->callee()); !may) return may.fault();

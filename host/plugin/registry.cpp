@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
+#include <filesystem>
 
 namespace plugin {
 
@@ -64,8 +65,15 @@ core::Fault no_component(const Generation& g, std::string_view name, bool only_s
 
 } // namespace
 
+/// The program for isolated plugins lies where this one does.
+static std::string program_beside_this()
+{
+    std::error_code ec;
+    return (std::filesystem::read_symlink("/proc/self/exe", ec).parent_path() / "portolan-plugin-host").string();
+}
+
 Registry::Registry(config::Plugins plugins, std::string store_dir, std::string shipped_dir)
-    : store_dir_(std::move(store_dir)), shipped_dir_(std::move(shipped_dir)), plugins_(std::move(plugins)), current_(std::make_shared<const Generation>()),
+    : store_dir_(std::move(store_dir)), shipped_dir_(std::move(shipped_dir)), host_program_(program_beside_this()), plugins_(std::move(plugins)), current_(std::make_shared<const Generation>()),
       before_(current_), crashes_(read_crashes(crash_file(store_dir_)))
 {
 }
@@ -94,7 +102,7 @@ std::shared_ptr<const Generation> Registry::load(config::Plugins plugins)
 /// Under loading_: what it reads here changes only there.
 std::shared_ptr<const Generation> Registry::scan_again(const std::shared_ptr<const Generation>& before)
 {
-    auto next = scan({plugins_, store_dir_, shipped_dir_, *before, crashes_, rejected_});
+    auto next = scan({plugins_, store_dir_, shipped_dir_, host_program_, *before, crashes_, rejected_});
     replace(next);
     return next;
 }
@@ -150,7 +158,7 @@ void Registry::retire()
         });
         if (!drained.empty()) before_ = current_; // it would hold them
         retirements_.retired += drained.size();
-        if (plugins_.unload != "try") return;
+        if (plugins_.unload != "try") std::erase_if(drained, [](const auto& library) { return !library->isolated(); });
     }
     for (auto& library : drained) {
         const auto name = library->manifest().id + ' ' + library->hash().substr(0, 12);
@@ -236,6 +244,7 @@ std::vector<Loaded> Registry::list() const
     for (auto& row : rows)
         if (const auto it = current_->served.find(row.file); it != current_->served.end() && row.state == "serving") {
             row.instances = it->second.library->instances().load(std::memory_order_relaxed);
+            row.restarts = it->second.library->restarts();
             if (it->second.library->callee().strikes.sits()) row.state = "benched";
         }
     for (const auto& leaving : leaving_)

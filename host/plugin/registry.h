@@ -31,6 +31,8 @@ struct Loaded {
     std::vector<std::string> grants; ///< what it asked for and got
     std::vector<ComponentInfo> components;
     std::uint32_t instances = 0; ///< made from it and still there
+    bool isolated = false;       ///< in a process of its own
+    std::uint64_t restarts = 0;  ///< of that process
 };
 
 /// The counters of one plugin.
@@ -96,7 +98,7 @@ private:
     void blame(const std::string& hash, const std::string& why) const;
     void replace(std::shared_ptr<const Generation> next);
 
-    const std::string store_dir_, shipped_dir_;
+    const std::string store_dir_, shipped_dir_, host_program_;
     std::mutex loading_; ///< one scan at a time
     mutable std::mutex lock_;
     config::Plugins plugins_;

@@ -86,6 +86,7 @@ public:
     std::map<std::string, std::string> model_aliases;
     std::map<std::string, std::vector<std::string>> provider_aliases; ///< alias or name -> provider names
     std::map<std::string, std::shared_ptr<const Policy>> policies; ///< by component name, with default settings: portolan.policy
+    bool decides_off_loop = false;          ///< one of the policies blocks
     std::shared_ptr<const Policy> pinned_policy; ///< orders the providers of one model
 
     /// [load] After all of the above is filled in.

@@ -81,6 +81,8 @@ public:
     /// Fills `out`, which is cleared first (its capacity is kept). Takes microseconds; never blocks.
     virtual void decide(const Snapshot&, Ranking& out) const = 0;
     [[nodiscard]] virtual bool reads_content() const = 0;
+    /// True if decide() may block, because the plugin is in another process: then not on a loop.
+    [[nodiscard]] virtual bool blocks() const { return false; }
     [[nodiscard]] virtual const std::string& component() const = 0;
 };
 

@@ -43,6 +43,31 @@ bool may_wait(FaultKind kind) noexcept
     return kind == FaultKind::RateLimited || kind == FaultKind::Quota || kind == FaultKind::Overloaded || kind == FaultKind::Transient;
 }
 
+Fault busy() { return {.kind = FaultKind::Overloaded, .message = "Too many calls that block are at work."}; }
+
+/// How handing pieces to the provider ended; fault None: all that are there were taken.
+struct Handed {
+    Fault fault;
+    bool by_plugin = false; ///< and not because the bytes cannot be cut
+};
+
+/// Cuts what is there and hands it to the provider, piece by piece. `judge`: the sink, if events reach it at once.
+Handed hand_over(const core::Clock& clock, const AttemptRequest& request, dispatch::ProviderExchange& exchange, const dispatch::Reply& reply,
+                 std::int32_t framing, wire::Cutter& cutter, dispatch::EventSink& to, const AnswerSink* judge)
+{
+    wire::Piece piece;
+    while (true) {
+        auto next = cutter.next(piece);
+        if (!next) return {std::move(next).fault(), false};
+        if (!*next) return {};
+        auto facts = request.facts;
+        facts.now_us = clock.unix_us();
+        const auto status = exchange.frame(facts, reply, {framing, piece.event, piece.data, piece.raw}, to);
+        auto fault = judge ? verdict(status, *judge) : status ? Fault{} : status.fault();
+        if (fault.kind != FaultKind::None) return {std::move(fault), true};
+    }
+}
+
 /// What an answer lacks when the upstream said that it is over.
 Fault completeness(const AnswerSink& sink, bool whole)
 {
@@ -89,6 +114,13 @@ wire::Task<core::Result<std::string_view>> Attempt::read(std::int64_t deadline_u
     co_return co_await call_->read();
 }
 
+wire::Task<bool> Attempt::on_thread(std::function<void()> call)
+{
+    const Waiting waiting(*this);
+    const auto off = co_await wire::off_loop(std::move(call));
+    co_return !off.rejected;
+}
+
 wire::Task<bool> Attempt::wait(std::int64_t us)
 {
     const Waiting waiting(*this);
@@ -133,16 +165,20 @@ wire::Task<AttemptResult> Attempt::run(const AttemptRequest& request, AnswerSink
 wire::Task<Fault> Attempt::generate(const AttemptRequest& request, AnswerSink& sink, AttemptResult& result)
 {
     const auto& provider = *request.endpoint->provider;
-    auto run = provider.open_run(facts(request), request.request);
+    core::Result<std::unique_ptr<dispatch::GeneratorRun>> run = busy();
+    if (provider.blocks()) {
+        std::function<void()> open = [&] { run = provider.open_run(facts(request), request.request); };
+        co_await on_thread(std::move(open));
+    } else
+        run = provider.open_run(facts(request), request.request);
     if (!run) co_return std::move(run).fault();
     for (bool more = true; more;) {
         core::Result<dispatch::GeneratorRun::Step> step = dispatch::GeneratorRun::Step{};
         if (provider.blocks()) {
             BufferedEvents events;
-            const Waiting waiting(*this);
             std::function<void()> work = [&] { step = (*run)->step(facts(request), events); };
-            const auto off = co_await wire::off_loop(std::move(work));
-            if (off.rejected) co_return Fault{.kind = FaultKind::Overloaded, .message = "Too many generators are at work."};
+            const bool made = co_await on_thread(std::move(work));
+            if (!made) co_return busy();
             events.replay(sink);
         } else
             step = (*run)->step(facts(request), sink);
@@ -161,7 +197,13 @@ wire::Task<Fault> Attempt::generate(const AttemptRequest& request, AnswerSink& s
 
 wire::Task<Fault> Attempt::call_out(const AttemptRequest& request, AnswerSink& sink, AttemptResult& result)
 {
-    auto exchange = request.endpoint->provider->open(facts(request), request.request);
+    const auto& provider = *request.endpoint->provider;
+    core::Result<std::unique_ptr<dispatch::ProviderExchange>> exchange = busy();
+    if (provider.blocks()) {
+        std::function<void()> open = [&] { exchange = provider.open(facts(request), request.request); };
+        co_await on_thread(std::move(open));
+    } else
+        exchange = provider.open(facts(request), request.request);
     if (!exchange) co_return std::move(exchange).fault();
     auto rq = request.request;
     bool rebuilt = false;
@@ -182,7 +224,12 @@ wire::Task<Fault> Attempt::call_out(const AttemptRequest& request, AnswerSink& s
 wire::Task<Fault> Attempt::one_round(const AttemptRequest& request, dispatch::ProviderExchange& exchange, dispatch::ProviderRequest rq,
                                      AnswerSink& sink, AttemptResult& result, bool& more)
 {
-    auto planned = exchange.request(facts(request), rq);
+    core::Result<dispatch::HttpPlan> planned = busy();
+    if (request.endpoint->provider->blocks()) {
+        std::function<void()> plan = [&] { planned = exchange.request(facts(request), rq); };
+        co_await on_thread(std::move(plan));
+    } else
+        planned = exchange.request(facts(request), rq);
     if (!planned) co_return std::move(planned).fault();
     auto& plan = *planned;
     const auto& endpoint = *request.endpoint;
@@ -272,16 +319,19 @@ wire::Task<Fault> Attempt::read_reply(const AttemptRequest& request, dispatch::P
             cutter.feed(*bytes);
         else
             cutter.close();
-        wire::Piece piece;
-        while (true) {
-            auto next = cutter.next(piece);
-            if (!next) co_return std::move(next).fault();
-            if (!*next) break;
-            const auto status = exchange.frame(facts(request), reply, {framing, piece.event, piece.data, piece.raw}, sink);
-            if (auto fault = verdict(status, sink); fault.kind != FaultKind::None) {
-                co_await sink.flush();
-                co_return fault;
-            }
+        Handed handed;
+        if (request.endpoint->provider->blocks()) {
+            BufferedEvents events;
+            std::function<void()> frames = [&] { handed = hand_over(clock_, request, exchange, reply, framing, cutter, events, nullptr); };
+            const bool made = co_await on_thread(std::move(frames));
+            if (!made) co_return busy();
+            events.replay(sink);
+            if (const auto* found = sink.fault()) handed = {*found, true};
+        } else
+            handed = hand_over(clock_, request, exchange, reply, framing, cutter, sink, &sink);
+        if (handed.fault.kind != FaultKind::None) {
+            if (handed.by_plugin) co_await sink.flush();
+            co_return handed.fault;
         }
         note_content(sink, result);
         const bool there = co_await sink.flush();
@@ -292,7 +342,14 @@ wire::Task<Fault> Attempt::read_reply(const AttemptRequest& request, dispatch::P
         }
     }
     if (!cutter.tail().empty()) sink.tail(cutter.tail());
-    auto ended = exchange.end(facts(request), sink);
+    core::Result<bool> ended = busy();
+    if (request.endpoint->provider->blocks()) {
+        BufferedEvents events;
+        std::function<void()> end = [&] { ended = exchange.end(facts(request), events); };
+        co_await on_thread(std::move(end));
+        events.replay(sink);
+    } else
+        ended = exchange.end(facts(request), sink);
     if (const auto* found = sink.fault()) co_return *found;
     if (!ended) co_return std::move(ended).fault();
     more = *ended;
@@ -314,7 +371,12 @@ wire::Task<Fault> Attempt::read_error(const AttemptRequest& request, dispatch::P
     if (aborted_) co_return cancelled();
     reply.body = body;
     Fault guess = request.guess ? request.guess(reply.status, body) : Fault{.kind = FaultKind::BadReply};
-    Fault said = exchange.classify(facts(request), reply);
+    Fault said;
+    if (request.endpoint->provider->blocks()) {
+        std::function<void()> classify = [&] { said = exchange.classify(facts(request), reply); };
+        co_await on_thread(std::move(classify));
+    } else
+        said = exchange.classify(facts(request), reply);
     Fault fault = said.kind == FaultKind::None ? std::move(guess) : std::move(said);
     if (fault.kind == guess.kind) complete_from(fault, std::move(guess));
     if (fault.message.empty()) fault.message = guess.message;

@@ -7,6 +7,7 @@
 #include "wire/client.h"
 #include "wire/loop.h"
 
+#include <functional>
 #include <memory>
 
 namespace upstream {
@@ -76,6 +77,8 @@ private:
     wire::Task<core::Fault> read_reply(const AttemptRequest& request, dispatch::ProviderExchange& exchange, const dispatch::Reply& reply,
                                        std::int32_t framing, AnswerSink& sink, AttemptResult& result, bool& more);
     wire::Task<core::Fault> read_error(const AttemptRequest& request, dispatch::ProviderExchange& exchange, dispatch::Reply reply);
+    /// Makes a call into the provider on a thread for what blocks. False: too much waits there already, and it was not made.
+    wire::Task<bool> on_thread(std::function<void()> call);
     wire::Task<bool> wait(std::int64_t us); ///< false: aborted meanwhile
     dispatch::CallFacts facts(const AttemptRequest& request) const;
     void note_content(const AnswerSink& sink, AttemptResult& result) const;

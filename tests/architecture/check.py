@@ -21,6 +21,7 @@ ROOMS = {
     "front": {"wire", "dialect", "routing", "dispatch", "upstream", "ledger"},
     "control": {"ledger", "store"},
     "plugin": {"routing/policy.h", "dispatch/provider.h"},
+    "plugin_host": {"plugin/isolated_server.h"}, # a program of its own
     # A plugin's file as the host reads it, and frames as it cuts them; nothing of a running host.
     "check": {"plugin/abi_value.h", "plugin/elf.h", "plugin/manifest.h", "plugin/schema.h", "wire/frames.h"},
 }

@@ -225,6 +225,11 @@ class Bench:
                               check=True, timeout=120)
         self.results["decide"] = done.stdout.strip()
 
+    def wall(self):
+        """Calls through the wall and into isolated plugins, loading; wall_bench prints the table."""
+        done = subprocess.run([str(self.bin / "wall_bench"), str(self.bin.parent / "plugins")], capture_output=True, text=True, check=True, timeout=300)
+        self.results["wall"] = done.stdout.strip()
+
     def table(self):
         targets = {"1 KB request, 64 connections": 1.3, "400 KB body": 2.0, "SSE chunk": 1.2}
         lines = ["| figure | Portolan | nginx | ratio | aim |", "|---|---|---|---|---|"]
@@ -239,7 +244,10 @@ class Bench:
                 a, b = row["portolan"][key], row["nginx"][key]
                 lines.append(f"| {title} | {a:.1f} MiB | {b:.1f} MiB | {a / b:.2f} | <= {aim} MiB |")
         text = "\n".join(lines) + "\n"
-        return text + ("\n" + self.results["decide"] + "\n" if "decide" in self.results else "")
+        for table in ("decide", "wall"):
+            if table in self.results:
+                text += "\n" + self.results[table] + "\n"
+        return text
 
     def run(self):
         chosen = self.args.only
@@ -251,7 +259,7 @@ class Bench:
             "chunk": lambda: self.compare("SSE chunk", lambda r: r["chunks"], lambda p, m: self.load("stream", p, 100, self.args.seconds, m), (400, 10000)),
             "first": self.first_token,
             "memory": self.memory,
-            "decide": self.decide,
+            "decide": self.decide, "wall": self.wall,
         }
         try:
             for name, scenario in scenarios.items():
@@ -272,7 +280,7 @@ def main():
     parser.add_argument("--preset", default="release", help="folder under build/")
     parser.add_argument("--seconds", type=int, default=8, help="per measurement")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("only", nargs="*", help="small large chunk first memory decide; none: all")
+    parser.add_argument("only", nargs="*", help="small large chunk first memory decide wall; none: all")
     Bench(parser.parse_args()).run()
 
 

@@ -53,6 +53,15 @@ class Folder:
         return settings(*providers, plugins=plugins, **more)
 
 
+def parent_of(pid):
+    """0 for one that has ended."""
+    try:
+        state, parent = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[:2]
+    except OSError:
+        return 0
+    return 0 if state == "Z" else int(parent)
+
+
 def rows(host):
     return {pathlib.Path(p["file"]).name: p for p in host.get("/api/plugins").json["plugins"] if p["state"] != "draining"}
 
@@ -205,6 +214,66 @@ class Crashes(unittest.TestCase):
                 self.assertEqual(calls["failed"], 5)
                 self.assertGreaterEqual(calls["benched"], 3)
                 self.assertRegex(host.get("/metrics").body.decode(), r'portolan_plugin_calls_total\{plugin="test.faulty",result="error"\} 5')
+
+
+class Isolation(unittest.TestCase):
+    FAULTS = ("throw", "abort", "segfault", "loop", "sleep", "leak", "exit", "overflow", "garbage", "race")
+
+    def test_the_host_and_its_streams_survive_whatever_an_isolated_plugin_does(self):
+        limits = {"isolation": {"faulty.so": "process", "alien.so": "process"}, "isolated": {"memory_mb": 128, "call_ms": 1500}}
+        faulty = [{"name": mode, "type": "faulty", "models": [mode], "settings": {"mode": mode}} for mode in self.FAULTS]
+        good = {"name": "good", "type": "echo", "models": list(self.FAULTS)}
+        with Folder() as drop:
+            drop.put(FIXTURES / "test_faulty.so", "faulty.so")
+            drop.put(FIXTURES / "test_wrong_draft.so", "alien.so")  # the eleventh: a plugin of another interface
+            with Portolan(drop.config(*faulty, good, ECHO, plugins=limits)) as host:
+                self.assertEqual((rows(host)["faulty.so"]["state"], rows(host)["faulty.so"]["isolation"]), ("serving", "process"))
+                self.assertIn("built for draft", rows(host)["alien.so"]["error"])
+                streams = [host.stream(ask_for("slow/m", "all is well", stream=True)) for _ in range(20)]
+                self.assertTrue(all(s.head() == 200 for s in streams))
+                slowest = [0.0]
+                stop = threading.Event()
+
+                def others():  # while a call hangs or dies nobody else waits
+                    while not stop.is_set():
+                        began = time.monotonic()
+                        assert host.chat(ask_for("good/throw")).status == 200
+                        slowest[0] = max(slowest[0], time.monotonic() - began)
+                        time.sleep(0.02)
+
+                thread = threading.Thread(target=others)
+                thread.start()
+                for mode in self.FAULTS:
+                    reply = host.chat(ask_for(mode))  # the next candidate answers in its place
+                    self.assertEqual(reply.status, 200, (mode, reply))
+                    wait_until(lambda: "survived" in host.chat(ask_for("race/race")).body.decode(), 15, f"the process after {mode}")
+                stop.set()
+                thread.join()
+                self.assertGreaterEqual(rows(host)["faulty.so"]["restarts"], 8)
+                self.assertLess(slowest[0], 1.2 * SLOWNESS)
+                for s in streams:
+                    self.assertEqual(len(text_of(s.read_all()).split()), 80)
+                    self.assertTrue(s.complete)
+                    s.close()
+                self.assertIsNone(host.process.poll())
+
+    def test_providers_and_policies_serve_from_processes_of_their_own(self):
+        everything = {"isolation": {"*": "process"}, "dirs": [], "trust": "any"}
+        with Folder() as drop:
+            for name in ("echo.so", "priority.so", "cheapest.so"):
+                drop.put(SHIPPED / name, name)
+            config = settings({"name": "one", "type": "echo", "models": ["m"]}, plugins={**everything, "dirs": [str(drop.path)]})
+            with Portolan(config) as host:
+                self.assertTrue(all(r["isolation"] == "process" for r in rows(host).values()))
+                self.assertEqual(host.chat(ask_for("auto", "hello there")).json["choices"][0]["message"]["content"], "hello there")
+                stream = host.stream(ask_for("one/m", "one two three", stream=True))
+                self.assertEqual(text_of(stream.read_all()), "one two three")
+                stream.close()
+                theirs = [p for p in os.listdir("/proc") if p.isdigit() and parent_of(p) == host.process.pid]
+                self.assertEqual(len(theirs), 3)
+                host.process.kill()  # nobody is left behind, however the host ended
+                host.process.wait()
+                wait_until(lambda: not any(os.path.exists(f"/proc/{p}") and parent_of(p) for p in theirs), 5, "the end of the plugins' processes")
 
 
 if __name__ == "__main__":
