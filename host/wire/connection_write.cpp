@@ -44,7 +44,7 @@ Task<bool> Connection::respond_with(HeadOf head, std::string_view body)
     begin_response(head, none ? BodyFraming::None : BodyFraming::Length, body.size());
     const std::array<std::string_view, 2> pieces{
         desk_->out, none || desk_->head.method == Method::Head ? std::string_view() : body};
-    const auto took = channel_->try_write(pieces);
+    const auto took = channel_->others_ready() ? IoResult{} : channel_->try_write(pieces);
     sent_ += took.bytes;
     if (took && took.bytes == pieces[0].size() + pieces[1].size()) {
         finished_ = true;
@@ -114,7 +114,7 @@ Task<bool> Connection::finish()
 
 Task<bool> Connection::send(std::span<const std::string_view> pieces)
 {
-    const auto took = channel_->try_write(pieces);
+    const auto took = channel_->others_ready() ? IoResult{} : channel_->try_write(pieces);
     sent_ += took.bytes;
     std::size_t total = 0;
     for (const auto& piece : pieces) total += piece.size();
@@ -122,7 +122,7 @@ Task<bool> Connection::send(std::span<const std::string_view> pieces)
     co_return co_await send_rest(pieces, took);
 }
 
-/// The slow way: the client does not take it all at once.
+/// The slow way: not at once, or the client does not take it all.
 Task<bool> Connection::send_rest(std::span<const std::string_view> pieces, IoResult took)
 {
     if (took) {

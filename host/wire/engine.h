@@ -62,15 +62,23 @@ struct Detached {
     };
 };
 
-/// What epoll has reported and nobody was told yet.
+/// What epoll has reported and nobody was told yet, and what was to be written meanwhile. Writes of one turn go out one
+/// right after the other: whoever they are for is woken once, not once for each (docs/adr/0013-writes-go-out-together.md).
 class Reported {
 public:
     void forget(const Stream& stream) noexcept;
     void tell(int set);
+    [[nodiscard]] bool more() const noexcept { return at_ < count_; } ///< others are ready, and have not had their turn
+    void write_after(Stream& stream) { writers_.push_back(&stream); } ///< wakes its writer once they have
 
 private:
+    void write();
+
+    static constexpr std::size_t most_writers = 32; ///< the first of them has waited for all the others
+
     std::array<epoll_event, 128> events_;
     std::size_t at_ = 0, count_ = 0;
+    std::vector<Stream*> writers_, writing_;
 };
 
 /// The sockets of a loop. They are in an epoll set of our own, which Asio watches as one descriptor: a socket is then

@@ -32,12 +32,23 @@ struct Headers : std::vector<Header> {
     }
 };
 
+/// The name of a header that we send: a constant in lower case, which the compiler checks.
+struct FieldName {
+    template <std::size_t N>
+    consteval FieldName(const char (&name)[N]) : text(name, N - 1)
+    {
+        for (const char c : text)
+            if ((c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-') throw "not the name of a header";
+    }
+    std::string_view text;
+};
+
 /// Header lines as they will be sent: what was added is checked and written once. For responses with many headers.
 class HeaderLines {
 public:
-    /// A name or value that would break the head is our own bug: std::logic_error in a debug build, left out otherwise.
-    void add(std::string_view name, std::string_view value);
-    void add(std::string_view name, std::int64_t value);
+    /// A value that would break the head is our own bug: std::logic_error in a debug build, left out otherwise.
+    void add(FieldName name, std::string_view value);
+    void add(FieldName name, std::int64_t value);
     [[nodiscard]] std::string_view text() const noexcept { return text_; } ///< each line ends in CRLF
 
 private:

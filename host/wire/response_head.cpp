@@ -13,15 +13,18 @@ namespace wire {
 
 namespace {
 
+/// True: it may be sent.
+bool check(bool fit, [[maybe_unused]] std::string_view name)
+{
+#ifndef NDEBUG
+    if (!fit) throw std::logic_error("response header '" + std::string(name) + "' is not fit to be sent");
+#endif
+    return fit;
+}
+
 void append_line(std::string& out, std::string_view name, std::string_view value)
 {
-    if (!is_token(name) || !is_field_value(value)) {
-#ifndef NDEBUG
-        throw std::logic_error("response header '" + std::string(name) + "' is not fit to be sent");
-#else
-        return;
-#endif
-    }
+    if (!check(is_field_value(value), name)) return;
     const auto at = out.size();
     out.resize(at + name.size() + value.size() + 4);
     char* to = out.data() + at;
@@ -59,13 +62,13 @@ std::string_view DateLine::now()
     return line_;
 }
 
-void HeaderLines::add(std::string_view name, std::string_view value)
+void HeaderLines::add(FieldName name, std::string_view value)
 {
     if (text_.empty()) text_.reserve(1024); // most answers have less
-    append_line(text_, name, value);
+    append_line(text_, name.text, value);
 }
 
-void HeaderLines::add(std::string_view name, std::int64_t value)
+void HeaderLines::add(FieldName name, std::int64_t value)
 {
     std::array<char, 24> text;
     add(name, std::string_view(text.data(), std::to_chars(text.data(), text.data() + text.size(), value).ptr));
@@ -83,7 +86,8 @@ void append_response_head(std::string& out, const ResponseHead& head, DateLine& 
         out += "\r\n";
     }
     out += date.now();
-    for (const auto& header : head.headers) append_line(out, header.name, header.value);
+    for (const auto& header : head.headers)
+        if (check(is_token(header.name), header.name)) append_line(out, header.name, header.value);
     out += head.lines;
     if (head.framing == BodyFraming::Length) {
         out += "content-length: ";

@@ -61,6 +61,9 @@ void Reported::forget(const Stream& stream) noexcept
 {
     for (auto i = at_; i < count_; ++i)
         if (events_[i].data.ptr == &stream) events_[i].data.ptr = nullptr;
+    for (auto* list : {&writers_, &writing_})
+        for (auto*& writer : *list)
+            if (writer == &stream) writer = nullptr;
 }
 
 void Reported::tell(int set)
@@ -70,8 +73,18 @@ void Reported::tell(int set)
     for (at_ = 0; at_ < count_;) {
         const auto event = events_[at_++];
         if (event.data.ptr) static_cast<Stream*>(event.data.ptr)->ready(event.events);
+        if (writers_.size() >= most_writers) write();
     }
     at_ = count_ = 0;
+    write();
+}
+
+void Reported::write()
+{
+    writing_.swap(writers_);
+    for (std::size_t i = 0; i < writing_.size(); ++i) // forget() may empty a place meanwhile
+        if (writing_[i]) writing_[i]->write_now();
+    writing_.clear();
 }
 
 Stream::Stream(Loop::Core& core, int descriptor)
@@ -171,8 +184,9 @@ void Stream::ready(std::uint32_t events)
     const bool gone = (events & (EPOLLERR | EPOLLHUP)) != 0, end = gone || (events & EPOLLRDHUP) != 0;
     const bool ends_now = end && !ended_;
     ended_ = ended_ || end;
+    const bool writing = writer_.run != nullptr; // who begins to wait below has tried since, or waits for his turn
     if (events & EPOLLIN || end) read_ready();
-    if (events & EPOLLOUT || gone) write_ready();
+    if (gone || (writing && events & EPOLLOUT)) write_ready();
     if (!hangup_.run || !(gone || ends_now)) return;
     const auto waiter = gone ? std::exchange(hangup_, {}) : hangup_;
     waiter.run(waiter.who, gone ? IoError::Reset : IoError::Eof);
@@ -183,6 +197,12 @@ void Stream::read_ready() noexcept
     may_read_ = true;
     const auto reader = std::exchange(reader_, {});
     if (reader.run) reader.run(reader.who, open_ ? IoError::None : IoError::Closed);
+}
+
+void Stream::write_now()
+{
+    const Ref<Stream> keep(this);
+    write_ready();
 }
 
 void Stream::write_ready() noexcept
@@ -287,10 +307,14 @@ Task<IoResult> Channel::write_all(std::span<const std::string_view> pieces)
     const auto stream = stream_;
     std::vector<std::string_view> storage;
     std::size_t sent = 0;
-    for (;;) {
-        const auto took = sent == 0 ? try_write(pieces) : try_write(rest_of(pieces, sent, storage));
-        sent += took.bytes;
-        if (!took || sent == total) co_return IoResult{sent, took.error};
+    for (bool later = others_ready();; later = false) {
+        if (later) {
+            stream->core().reported.write_after(*stream);
+        } else {
+            const auto took = sent == 0 ? try_write(pieces) : try_write(rest_of(pieces, sent, storage));
+            sent += took.bytes;
+            if (!took || sent == total) co_return IoResult{sent, took.error};
+        }
         if (stall_us_) stream->set_write_deadline(stream->now() + stall_us_);
         Stream::Writable writable(*stream);
         const auto why = co_await writable;

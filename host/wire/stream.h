@@ -79,6 +79,7 @@ public:
     void wait_hangup(Wake wake);
     /// What epoll says.
     void ready(std::uint32_t events);
+    void write_now(); ///< wakes whoever waits to write
 
     void set_read_deadline(std::int64_t at) noexcept;
     void set_write_deadline(std::int64_t at) noexcept;
@@ -182,6 +183,8 @@ public:
     virtual IoResult try_write(std::span<const std::string_view> pieces) noexcept = 0;
     /// What write_all() allows between two bytes that the peer takes; 0: no limit. Replaces the write deadline.
     void set_write_stall(std::int64_t us) noexcept { stall_us_ = us; }
+    /// Whether write_all() will let others have their turn first.
+    [[nodiscard]] bool others_ready() const noexcept { return stream_->core().reported.more(); }
 
     Task<IoResult> read_some(std::span<char> into) final;
     Task<IoResult> write_all(std::span<const std::string_view> pieces) final;

@@ -169,7 +169,8 @@ private:
     void last(const json& response, portolan::Events& out) const
     {
         out.start(portolan::text(response, "/id"), portolan::text(response, "/model"));
-        const auto usage = openai_usage(portolan::at<json>(response, "/usage"));
+        const auto* counts = portolan::find(response, "/usage");
+        const auto usage = openai_usage(counts ? counts->dump() : "");
         if (said(usage)) out.usage(usage);
         const auto status = portolan::text(response, "/status");
         if (status == "failed") return failed(response, out);
@@ -279,10 +280,10 @@ private:
     /// Where a chunk has a usage object: what the host reads for itself is OpenAI's meaning of it, providers have others.
     static void tell_usage(std::string_view chunk, portolan::Events& out)
     {
-        if (chunk.find("\"usage\"") == chunk.npos) return;
+        if (chunk.find("usage\"") == chunk.npos) return; // the quote before it is too frequent to be looked for
         portolan::members(chunk, [&](std::string_view key, std::string_view value) {
             if (key != "usage" || !value.starts_with('{')) return;
-            const auto usage = openai_usage(json::parse(value, nullptr, false));
+            const auto usage = openai_usage(value);
             if (said(usage)) out.usage(usage);
         });
     }

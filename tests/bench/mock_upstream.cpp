@@ -34,8 +34,7 @@ public:
     {
         const std::string content(content_bytes, 'x');
         whole_ = R"({"id":"chatcmpl-mock","object":"chat.completion","created":1,"model":"m","choices":[{"index":0,"message":{"role":"assistant","content":")"
-               + std::string(700, 'y') + R"("},"finish_reason":"stop"}],"usage":{"prompt_tokens":10,"completion_tokens":20,"total_tokens":30}})";
-        whole_.insert(whole_.size() - 1, std::string(whole_.size() < 1024 ? 1024 - whole_.size() : 0, ' '));
+               + std::string(790, 'y') + R"("},"finish_reason":"stop"}],"usage":{"prompt_tokens":10,"completion_tokens":20,"total_tokens":30}})";
         whole_ = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: " + std::to_string(whole_.size()) + "\r\n\r\n" + whole_;
         chunk_ = framed(R"(data: {"id":"chatcmpl-mock","object":"chat.completion.chunk","created":1,"model":"m","choices":[{"index":0,"delta":{"content":")"
                         + content + "\"},\"finish_reason\":null}]}\n\n");

@@ -77,6 +77,31 @@ struct Held {
     }
 };
 
+/// Notes its begin and its end by target; /end also cuts the exchange that came before it.
+struct Together {
+    test::Notes& notes;
+    wire::Exchange*& before;
+    wire::Task<void> operator()(wire::Exchange& exchange) const { return run(exchange, notes, before); }
+    static wire::Task<void> run(wire::Exchange& exchange, test::Notes& notes, wire::Exchange*& before)
+    {
+        const std::string target(exchange.head().target);
+        notes.add("begun " + target);
+        if (target == "/end") before->abort();
+        before = &exchange;
+        const wire::Headers none;
+        const bool sent = co_await exchange.respond(200, none, target);
+        notes.add((sent ? "sent " : "not sent ") + target);
+    }
+};
+
+/// Has all of them ready when the server's loop looks next.
+void send_in_one_turn(test::ServerFixture& fixture, std::vector<std::pair<test::RawClient*, std::string>> requests)
+{
+    fixture.loops.each([requests = std::move(requests)](wire::Loop&) {
+        for (const auto& [client, target] : requests) client->send("GET " + target + " HTTP/1.1\r\nHost: a\r\n\r\n");
+    });
+}
+
 } // namespace
 
 TEST_CASE("a head that does not come in time is answered 408")
@@ -498,4 +523,43 @@ TEST_CASE("limits can be replaced while the server runs")
     auto client = fixture.connect();
     client.send("POST /p HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nabcd");
     CHECK(client.response().status == 413);
+}
+
+TEST_CASE("What is answered in one turn of the loop is sent together, once all have been served")
+{
+    test::Notes notes;
+    wire::Exchange* before = nullptr;
+    test::ServerFixture fixture(short_limits(), Together{notes, before});
+    auto a = fixture.connect(), b = fixture.connect(), c = fixture.connect();
+    for (auto* client : {&a, &b, &c}) { // known to the loop before it is busy
+        client->send(get);
+        REQUIRE(client->response().status == 200);
+    }
+    REQUIRE(notes.wait_for("sent /g", 3));
+    notes.take();
+    send_in_one_turn(fixture, {{&a, "/1"}, {&b, "/2"}, {&c, "/3"}});
+    CHECK(a.response().body == "/1");
+    CHECK(b.response().body == "/2");
+    CHECK(c.response().body == "/3");
+    for (const auto* sent : {"sent /1", "sent /2", "sent /3"}) REQUIRE(notes.wait_for(sent));
+    CHECK(notes.take() == std::vector<std::string>{"begun /1", "begun /2", "begun /3", "sent /3", "sent /1", "sent /2"});
+}
+
+TEST_CASE("An answer that waits for its turn can still be cut")
+{
+    test::Notes notes;
+    wire::Exchange* before = nullptr;
+    test::ServerFixture fixture(short_limits(), Together{notes, before});
+    auto a = fixture.connect(), b = fixture.connect(), c = fixture.connect();
+    for (auto* client : {&a, &b, &c}) {
+        client->send(get);
+        REQUIRE(client->response().status == 200);
+    }
+    REQUIRE(notes.wait_for("sent /g", 3));
+    notes.take();
+    send_in_one_turn(fixture, {{&a, "/1"}, {&b, "/end"}, {&c, "/3"}});
+    CHECK(a.response().status == 0);
+    CHECK(b.response().body == "/end");
+    CHECK(c.response().body == "/3");
+    CHECK(notes.wait_for("not sent /1"));
 }
