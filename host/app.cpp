@@ -117,6 +117,7 @@ bool App::load_first()
         fs::permissions(store, fs::perms::owner_all);
         registry_ = std::make_unique<plugin::Registry>(c.plugins, store, places_.shipped_plugins);
         plugin::name_crashes(plugin::crash_file(store));
+        learned_ = std::make_unique<LearnedBook>(fs::path(c.server.data_dir) / "learned");
     } catch (const std::exception& e) {
         core::log::stop();
         std::cerr << "portolan: " << e.what() << '\n';
@@ -231,6 +232,7 @@ void App::tick()
 {
     std::erase_if(retired_, [](const auto& r) { return r.use_count() == 1; });
     registry_->retire();
+    learned_->tick(clock_.steady_us());
     if (plugin_watch_ && plugin_watch_->changed(clock_.steady_us())) plugins_changed();
     bool models = false;
     {
@@ -288,6 +290,8 @@ void App::drain()
     control_->stop(std::chrono::seconds(2));
     loops_->stop();
     server_.reset(), contexts_.clear(), loops_.reset();
+    learned_->tick(clock_.steady_us());
+    learned_->save();
     plugin::forgive_crashes(plugin::crash_file(plugin_store(*config)));
     core::log::event(core::log::Level::Info, "stopped", "\"cut\":" + std::to_string(left));
     core::log::stop();
@@ -342,6 +346,7 @@ bool App::rebuild(std::shared_ptr<const config::Config> config, std::string& why
         return why = joined(built.problems), false;
     }
     ++generation_;
+    learned_->take_over(*built.runtime);
     install(std::move(built.runtime));
     return true;
 }

@@ -9,6 +9,7 @@
 #include "core/clock.h"
 #include "catalog_refresh.h"
 #include "front/context.h"
+#include "learned_book.h"
 #include "ledger/metrics.h"
 #include "plugin/registry.h"
 #include "plugin/watch.h"
@@ -69,6 +70,7 @@ private:
     bool refused_ = false;                  ///< the configuration on disk is not the one that serves
     std::unique_ptr<plugin::Registry> registry_;
     ledger::HealthBook health_;
+    std::unique_ptr<LearnedBook> learned_;
     ledger::Metrics metrics_;
     ledger::Recent recent_;
     front::Services services_;

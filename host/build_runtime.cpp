@@ -3,6 +3,7 @@
 #include "account_order.h"
 #include "core/log.h"
 #include "core/text.h"
+#include "routing/learned.h"
 
 #include <algorithm>
 #include <set>
@@ -189,6 +190,7 @@ private:
         auto route = std::make_unique<routing::Route>();
         route->name = r.name, route->policy_name = r.policy, route->deadline_ms = r.deadline_ms, route->strict = r.strict;
         if (made) route->policy = std::move(made).value();
+        if (route->policy && route->policy->learns()) route->learned = std::make_shared<routing::Learned>();
         route->recovery = recovery_of(r.recovery);
         route->sequence = sequence_of("route " + r.name);
         const auto add = [&](const routing::Target& t, std::int64_t weight) {

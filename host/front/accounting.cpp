@@ -2,6 +2,9 @@
 
 #include "core/log.h"
 #include "ledger/cost.h"
+#include "routing/learned.h"
+
+#include <algorithm>
 
 namespace front {
 
@@ -43,6 +46,28 @@ void count(const ledger::RequestRecord& r, const Accounted& a, LoopContext& cont
     if (!r.client_gone.empty()) metrics.counter("portolan_client_disconnects_total", {{"phase", r.client_gone}}).add();
 }
 
+/// Tells the policy how those did that it picked: a lesson for each that was tried, by its last attempt.
+void teach(const Accounted& a, const ledger::RequestRecord& r)
+{
+    if (!a.decision || !a.decision->learned) return;
+    const auto& attempts = a.outcome->attempts;
+    for (auto t = attempts.begin(); t != attempts.end(); ++t) {
+        const auto of_it = [t](const auto& other) { return other.target == t->target; };
+        if (t->fault == FaultKind::Cancelled || std::any_of(t + 1, attempts.end(), of_it)) continue;
+        const auto& order = a.decision->order;
+        const auto choice = std::find_if(order.begin(), order.end(), [t](const routing::Choice& c) { return c.id == t->target; });
+        if (choice == order.end()) continue;
+        routing::Lesson lesson{.decision_id = *a.request_id, .candidate_id = t->target, .route = a.decision->route, .note = choice->note,
+                               .fault = t->fault, .ttft_us = t->ttft_us, .total_us = t->took_us};
+        if (t->fault == FaultKind::None) { // at most the last one: the numbers of the answer are its
+            lesson.cost_nusd = r.cost_nusd;
+            lesson.input_tokens = r.tokens_in, lesson.cached_tokens = r.tokens_cached;
+            lesson.output_tokens = r.tokens_out, lesson.reasoning_tokens = r.tokens_reasoning;
+        }
+        a.decision->learned->note(std::move(lesson));
+    }
+}
+
 } // namespace
 
 std::int64_t cost_of(const config::ModelFacts& facts, const dispatch::Usage& usage) noexcept
@@ -76,6 +101,8 @@ void account(const Accounted& a, LoopContext& context)
     r.ttft_us = a.first_content_us;
     if (a.outcome->fault.kind == FaultKind::Cancelled) r.client_gone = a.stream && a.stream->committed() ? "in_content" : "before_content";
     count(r, a, context);
+    if (a.decision && a.decision->learned) r.policy_state = static_cast<std::int64_t>(a.decision->state_number);
+    teach(a, r);
     ledger::write_request_line(r);
     context.services->recent->push(std::move(record));
 }

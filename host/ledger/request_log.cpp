@@ -69,6 +69,7 @@ void append_fields(const RequestRecord& r, std::string& out)
     fields.text("key", r.key_name);
     fields.text("route", r.route);
     fields.text("policy", r.policy);
+    fields.number("policy_state", r.policy_state);
     fields.text("requested_model", r.requested_model);
     fields.text("provider", r.provider);
     fields.text("model", r.model);

@@ -36,6 +36,7 @@ struct RequestRecord {
     std::int64_t bytes_in = -1, bytes_out = -1;
     std::string client_gone;                   ///< phase in which the client left: before_content, in_content
     std::vector<std::string> dropped_params;
+    std::int64_t policy_state = -1;            ///< number of what the policy had learned when it chose
     std::uint64_t generation = 0;              ///< of the configuration
 };
 

@@ -114,7 +114,9 @@ void Call::judge(portolan_status status, std::int64_t took_ns) noexcept
         strike("far over its time");
     else if (status < 0 && (is_own_fault(status) || misused_))
         strike(why_.empty() ? "failed without a reason" : why_.c_str());
-    else if (status >= 0 && proves_)
+    else if (status >= 0 && late_ && function_ == Function::Decide) {
+        if (callee_.strikes.late()) strike("never in time"); // once or twice is the machine's doing: a busy one stops a thread for longer than that
+    } else if (status >= 0 && proves_)
         callee_.strikes.good();
 }
 
@@ -255,5 +257,9 @@ const portolan_ranking ranking_table{
         if (auto* r = H::receiver(id, &Receivers::ranking)) r->keep(answer, view(reason));
     },
 };
+
+const portolan_writer writer_table{sizeof(portolan_writer), 0, [](portolan_handle id, portolan_str bytes) noexcept {
+                                       if (auto* r = H::receiver(id, &Receivers::write)) r->write(view(bytes));
+                                   }};
 
 } // namespace plugin

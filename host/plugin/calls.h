@@ -39,6 +39,10 @@ struct RankingReceiver {
     virtual void keep(std::size_t answer, std::string_view reason) noexcept = 0;
 };
 
+struct WriteReceiver {
+    virtual ~WriteReceiver() = default;
+    virtual void write(std::string_view bytes) noexcept = 0;
+};
 struct LogReceiver {
     virtual ~LogReceiver() = default;
     virtual void log(std::int32_t level, std::string_view line) noexcept = 0;
@@ -51,6 +55,7 @@ struct Receivers { ///< what this call may write to; null: nothing of that kind
     EventReceiver* events = nullptr;
     HttpReceiver* http = nullptr;
     RankingReceiver* ranking = nullptr;
+    WriteReceiver* write = nullptr;
     LogReceiver* log = nullptr; ///< null: the host's log
 };
 
@@ -59,6 +64,7 @@ extern const portolan_host host_table;
 extern const portolan_events events_table;
 extern const portolan_http http_table;
 extern const portolan_ranking ranking_table;
+extern const portolan_writer writer_table;
 
 /// Who is called; lives as long as the plugin's library.
 struct Callee {
@@ -97,7 +103,7 @@ public:
         const auto took = std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now() - begin_).count();
         late_ = limit_us_ > 0 && took > limit_us_ * 1000;
         callee_.stats.count(function_, status >= 0, late_, took);
-        if (status < 0 || took > overrun_ns) [[unlikely]]
+        if (status < 0 || late_) [[unlikely]]
             judge(status, took);
         else if (proves_)
             callee_.strikes.good();

@@ -36,6 +36,7 @@ public:
     [[nodiscard]] const Component& about() const { return library_->manifest().components.at(component_); }
     [[nodiscard]] Callee& callee() const noexcept { return library_->callee(); }
     [[nodiscard]] const CallLimits& limits() const noexcept { return limits_; }
+    [[nodiscard]] std::mutex& load_lock() const noexcept { return library_->load_lock(); }
     /// True: every call waits for another process.
     [[nodiscard]] bool isolated() const noexcept { return library_->isolated(); }
 

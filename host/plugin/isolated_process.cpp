@@ -192,6 +192,8 @@ core::Result<Hello> Process::start_locked(std::int64_t most_us)
     Reader r(text);
     Hello hello;
     hello.manifest = view(r.text()), hello.problem = view(r.text()), hello.landlock = r.raw<std::int32_t>(), hello.seccomp = r.flag();
+    hello.learners.resize(r.count(sizeof(std::uint32_t)));
+    for (auto& name : hello.learners) name = view(r.text());
     if (r.failed()) return failed("its process says nonsense");
     if (!hello.problem.empty()) return failed(hello.problem);
     (*life)->number = ++lives_;

@@ -24,6 +24,7 @@ struct Hello {
     std::string manifest, problem; ///< problem: why it cannot serve; empty: it can
     std::int32_t landlock = 0;     ///< version of the kernel's; 0: there is none, files are kept off by system call filter only
     bool seccomp = false;
+    std::vector<std::string> learners; ///< its policies that learn
 };
 
 /// [shared] Calls block the calling thread until the process has answered, has died, or its time is over. A process that died is started

@@ -132,7 +132,7 @@ private:
         std::uint64_t object = kind == Ask::Create ? 0 : in.raw<std::uint64_t>(), made = 0;
         const auto facts = read_call(in);
         Recorder said(out);
-        Call call(library_->callee(), function_of(kind), facts, {.events = &said, .http = &said, .ranking = &said, .log = &said});
+        Call call(library_->callee(), function_of(kind), facts, {.events = &said, .http = &said, .ranking = &said, .write = &said, .log = &said});
         const auto status = call.run([&](const portolan_call* c) { return into(kind, object, in, c, made); });
         if (status < 0 && !call.why().empty()) out.raw(Op::Fail).text(std::string_view(call.why()));
         out.raw(Op::Done).raw(status).raw(made);
@@ -149,6 +149,8 @@ private:
         case Ask::End: return Function::End;
         case Ask::Classify: return Function::Classify;
         case Ask::Step: return Function::Step;
+        case Ask::Learn: return Function::Learn;
+        case Ask::Restore: return Function::Restore;
         default: return Function::Decide;
         }
     }
@@ -179,8 +181,26 @@ private:
             const SnapshotIn snapshot(in);
             return face<portolan_policy>(object, PORTOLAN_POLICY)->decide(object.self, c, &snapshot.snapshot, &ranking_table);
         }
+        case Ask::Learn:
+        case Ask::Restore: return state_after(kind, object, in, c);
         default: return PORTOLAN_E_INTERNAL;
         }
+    }
+
+    portolan_status state_after(Ask kind, const Object& object, Reader& in, const portolan_call* c)
+    {
+        const auto policy = take(face<portolan_policy>(object, PORTOLAN_POLICY));
+        const auto before = view(in.text());
+        const std::vector<char> aligned(before.begin(), before.end());
+        const portolan_str state{aligned.data(), aligned.size()};
+        if (kind == Ask::Learn) {
+            const OutcomesIn outcomes(in);
+            return policy.learn ? policy.learn(object.self, c, state, outcomes.list.data(), outcomes.list.size(), &writer_table) : portolan_status{PORTOLAN_E_UNSUPPORTED};
+        }
+        const std::lock_guard guard(library_->load_lock());
+        if (policy.restore) return policy.restore(object.self, c, state, &writer_table);
+        writer_table.write(c->id, state); // who has no restore() reads its state as it is
+        return PORTOLAN_OK;
     }
 
     portolan_status create(Reader& in, const portolan_call* c, std::uint64_t& made)
@@ -235,10 +255,22 @@ private:
     Objects objects_;
 };
 
-bool hello(std::string_view manifest, std::string_view problem, const Jail& jail)
+/// The policies that learn; a table cannot be looked into from another process.
+std::vector<std::string> learning(const Library& library)
+{
+    std::vector<std::string> names;
+    for (const auto& [name, component] : library.manifest().components) {
+        const auto* table = component.kind == PORTOLAN_POLICY ? library.table().find(to_abi(name), to_abi(component.kind)) : nullptr;
+        if (table && take(static_cast<const portolan_policy*>(table)).learn) names.push_back(name);
+    }
+    return names;
+}
+
+bool hello(std::string_view manifest, std::string_view problem, const Jail& jail, const std::vector<std::string>& learners = {})
 {
     Writer w;
-    w.text(manifest).text(problem).raw(jail.landlock()).raw(static_cast<std::uint8_t>(jail.seccomp()));
+    w.text(manifest).text(problem).raw(jail.landlock()).raw(static_cast<std::uint8_t>(jail.seccomp())).raw(static_cast<std::uint32_t>(learners.size()));
+    for (const auto& name : learners) w.text(std::string_view(name));
     return write_message(first_lane, w.bytes());
 }
 
@@ -273,7 +305,7 @@ int serve(int argc, char** argv)
         });
     all_there.arrive_and_wait();
     if (const auto why = jail.shut(); !why.empty()) problem = why;
-    const bool said = hello(view((*library)->table().manifest), problem, jail);
+    const bool said = hello(view((*library)->table().manifest), problem, jail, learning(**library));
     shut.count_down();
     if (said && problem.empty()) wait_for_hang_up();
     ::_exit(said && problem.empty() ? 0 : 1); // no lane is waited for: the plugin may be at anything there

@@ -118,28 +118,47 @@ const portolan_generator generator{
     close,
 };
 
-const portolan_policy policy{
+/// A call into an instance of a policy.
+portolan_status tell_instance(void* self, Ask kind, const portolan_call* c, const auto& write) noexcept
+{
+    auto& instance = *static_cast<Instance*>(self);
+    std::uint64_t life = 0, object = 0;
+    if (const auto status = present(instance, c, life, object); status < 0) return status;
+    auto w = about(kind, object, c);
+    write(w);
+    return ask(instance.process, life, c, w);
+}
+
+portolan_status decide(void* self, const portolan_call* c, const portolan_snapshot* s, const portolan_ranking*) noexcept
+{
+    return tell_instance(self, Ask::Decide, c, [s](Writer& w) { write_snapshot(w, *s); });
+}
+
+const portolan_policy policy{sizeof(portolan_policy), 0, decide, nullptr, nullptr};
+
+const portolan_policy learning_policy{
     sizeof(portolan_policy),
     0,
-    [](void* self, const portolan_call* c, const portolan_snapshot* s, const portolan_ranking*) noexcept {
-        auto& instance = *static_cast<Instance*>(self);
-        std::uint64_t life = 0, object = 0;
-        if (const auto status = present(instance, c, life, object); status < 0) return status;
-        auto w = about(Ask::Decide, object, c);
-        write_snapshot(w, *s);
-        return ask(instance.process, life, c, w);
+    decide,
+    [](void* self, const portolan_call* c, portolan_str state, const portolan_outcome* const* outcomes, std::size_t count, const portolan_writer*) noexcept {
+        return tell_instance(self, Ask::Learn, c, [&](Writer& w) {
+            w.text(state);
+            write_outcomes(w, outcomes, count);
+        });
     },
-    nullptr,
-    nullptr,
+    [](void* self, const portolan_call* c, portolan_str state, const portolan_writer*) noexcept {
+        return tell_instance(self, Ask::Restore, c, [state](Writer& w) { w.text(state); });
+    },
 };
 
 } // namespace
 
-const void* table_of(std::string_view face) noexcept
+const void* table_of(std::string_view face, bool learns) noexcept
 {
     if (face == PORTOLAN_PROVIDER) return &provider;
     if (face == PORTOLAN_GENERATOR) return &generator;
-    return face == PORTOLAN_POLICY ? &policy : nullptr;
+    if (face != PORTOLAN_POLICY) return nullptr;
+    return learns ? &learning_policy : &policy;
 }
 
 portolan_status create_remote(Process& process, const portolan_call* call, std::string_view component, std::string_view config, void** self) noexcept

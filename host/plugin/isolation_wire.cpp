@@ -154,8 +154,35 @@ SnapshotIn::SnapshotIn(Reader& r) : snapshot(snapshot_head(r)), request_(r)
     for (const auto& t : turns_) turn_list_.push_back(&t);
     snapshot.candidates = candidate_list_.data(), snapshot.candidate_count = candidate_list_.size();
     snapshot.turns = turn_list_.data(), snapshot.turn_count = turn_list_.size();
-    state_ = view(r.text()); // a string of its own: it is aligned to 16
-    snapshot.state = to_abi(state_);
+    const auto state = view(r.text());
+    state_.assign(state.begin(), state.end());
+    snapshot.state = {state_.data(), state_.size()};
+}
+
+void write_outcomes(Writer& w, const portolan_outcome* const* outcomes, std::size_t count)
+{
+    w.raw(static_cast<std::uint32_t>(count));
+    for (std::size_t i = 0; i < count; ++i) {
+        const auto& o = *outcomes[i];
+        w.raw(o.fault).text(o.decision_id).text(o.candidate_id).text(o.route).text(o.note).raw(o.ttft_us).raw(o.total_us).raw(o.cost_nusd).raw(o.score);
+        w.raw(static_cast<std::uint8_t>(o.usage != nullptr));
+        if (o.usage) w.raw(*o.usage);
+    }
+}
+
+OutcomesIn::OutcomesIn(Reader& r)
+{
+    constexpr std::size_t least = sizeof(std::int32_t) + 4 * sizeof(std::uint32_t) + 3 * sizeof(std::int64_t) + sizeof(double) + 1;
+    rows_.resize(r.count(least));
+    usage_.resize(rows_.size());
+    for (std::size_t i = 0; i < rows_.size(); ++i) {
+        auto& o = rows_[i];
+        o.struct_size = sizeof o, o.fault = r.raw<std::int32_t>();
+        o.decision_id = r.text(), o.candidate_id = r.text(), o.route = r.text(), o.note = r.text();
+        o.ttft_us = r.raw<std::int64_t>(), o.total_us = r.raw<std::int64_t>(), o.cost_nusd = r.raw<std::int64_t>(), o.score = r.raw<double>();
+        if (r.flag()) usage_[i] = blank<portolan_usage>(r), o.usage = &usage_[i];
+        list.push_back(&o);
+    }
 }
 
 // ---------------------------------------------------------------- what a plugin says
@@ -186,6 +213,7 @@ void Recorder::ask(const portolan_ask& a) noexcept
     to(Op::AskOut).raw(a.question).raw(a.op).raw(a.candidate).raw(a.timeout_us).text(a.route).text(a.json);
 }
 void Recorder::keep(std::size_t answer, std::string_view reason) noexcept { to(Op::Keep).raw(answer).text(reason); }
+void Recorder::write(std::string_view bytes) noexcept { to(Op::Write).text(bytes); }
 void Recorder::log(std::int32_t level, std::string_view line) noexcept { to(Op::Log).raw(level).text(line); }
 
 namespace {
@@ -232,6 +260,7 @@ bool replay_other(Op op, Reader& r, portolan_handle id)
     }
     if (op == Op::Framing) return http_table.framing(id, r.raw<std::int32_t>()), true;
     if (op == Op::Delay) return http_table.delay(id, r.raw<std::int64_t>()), true;
+    if (op == Op::Write) return writer_table.write(id, one()), true;
     if (op == Op::Lost) return http_table.lost(id, one()), true;
     if (op == Op::Pick) {
         portolan_pick p{};

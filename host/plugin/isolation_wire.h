@@ -12,10 +12,10 @@ namespace plugin::isolation {
 
 constexpr std::uint32_t max_message = 160u << 20; ///< the largest legal frame (64 MiB) and what a plugin makes of it
 
-enum class Ask : std::uint8_t { Create = 1, Destroy, Open, Request, Frame, End, Classify, Close, Step, Decide };
+enum class Ask : std::uint8_t { Create = 1, Destroy, Open, Request, Frame, End, Classify, Close, Step, Decide, Learn, Restore };
 enum class Face : std::uint8_t { Provider = 1, Generator, Policy };
 /// What a plugin's call into its host becomes; Done is the last one, with the status.
-enum class Op : std::uint8_t { Done = 1, Log, Fail, Emit, Later, Line, Header, Auth, Body, Multipart, Edit, Framing, Delay, Lost, Pick, Skip, AskOut, Keep };
+enum class Op : std::uint8_t { Done = 1, Log, Fail, Emit, Later, Line, Header, Auth, Body, Multipart, Edit, Framing, Delay, Lost, Pick, Skip, AskOut, Keep, Write };
 
 class Writer {
 public:
@@ -119,11 +119,21 @@ private:
     std::vector<const portolan_candidate*> candidate_list_;
     std::vector<portolan_turn> turns_;
     std::vector<const portolan_turn*> turn_list_;
-    std::string state_;
+    std::vector<char> state_; ///< as the heap aligns it: to 16
+};
+
+void write_outcomes(Writer&, const portolan_outcome* const* outcomes, std::size_t count);
+struct OutcomesIn {
+    explicit OutcomesIn(Reader&);
+    std::vector<const portolan_outcome*> list;
+
+private:
+    std::vector<portolan_outcome> rows_;
+    std::vector<portolan_usage> usage_;
 };
 
 /// Writes down what a plugin says during a call, in its own process.
-class Recorder final : public EventReceiver, public HttpReceiver, public RankingReceiver, public LogReceiver {
+class Recorder final : public EventReceiver, public HttpReceiver, public RankingReceiver, public WriteReceiver, public LogReceiver {
 public:
     explicit Recorder(Writer& to) : to_(to) {}
     portolan_status event(const portolan_event&) noexcept override;
@@ -141,6 +151,7 @@ public:
     void skip(std::size_t index, std::string_view reason) noexcept override;
     void ask(const portolan_ask&) noexcept override;
     void keep(std::size_t answer, std::string_view reason) noexcept override;
+    void write(std::string_view bytes) noexcept override;
     void log(std::int32_t level, std::string_view line) noexcept override;
 
 private:

@@ -53,8 +53,8 @@ core::Result<portolan_plugin> adopt(const portolan_plugin* table, std::string_vi
 
 } // namespace
 
-Library::Library(portolan_plugin table, Manifest manifest, std::string hash, std::unique_ptr<isolation::Process> process)
-    : table_(table), manifest_(std::move(manifest)), hash_(std::move(hash)), process_(std::move(process)), callee_{manifest_.id, hash_}
+Library::Library(portolan_plugin table, Manifest manifest, std::string hash, std::unique_ptr<isolation::Process> process, std::vector<std::string> learners)
+    : table_(table), manifest_(std::move(manifest)), hash_(std::move(hash)), process_(std::move(process)), learners_(std::move(learners)), callee_{manifest_.id, hash_}
 {
 }
 
@@ -62,7 +62,8 @@ const void* Library::find(std::string_view component, std::string_view face) con
 {
     if (!process_) return table_.find(to_abi(component), to_abi(face));
     const auto it = manifest_.components.find(std::string(component));
-    return it != manifest_.components.end() && it->second.kind == face ? isolation::table_of(face) : nullptr;
+    const bool learns = std::find(learners_.begin(), learners_.end(), component) != learners_.end();
+    return it != manifest_.components.end() && it->second.kind == face ? isolation::table_of(face, learns) : nullptr;
 }
 
 portolan_status Library::create(const portolan_call* call, std::string_view component, std::string_view config, void** self) const noexcept
@@ -92,14 +93,15 @@ core::Result<portolan_plugin> map_code(dll::shared_library& code, const std::str
 }
 
 /// A process that has mapped it and says the same manifest.
-core::Result<std::unique_ptr<isolation::Process>> start_process(const Isolation& isolation, const std::string& staged, std::string_view said, const std::string& id)
+core::Result<std::pair<std::unique_ptr<isolation::Process>, isolation::Hello>> start_process(const Isolation& isolation, const std::string& staged, std::string_view said,
+                                                                                             const std::string& id)
 {
     auto process = std::make_unique<isolation::Process>(isolation.program, staged, isolation.limits);
     const auto hello = process->start();
     if (!hello) return hello.fault();
     if (hello->manifest != said) return refused("the manifests in its section and in its table differ");
     if (!hello->landlock) core::log::warn("plugin " + id + ": this kernel has no Landlock, files are kept from it by the system call filter alone");
-    return process;
+    return std::pair{std::move(process), *hello};
 }
 
 /// The same content in another way of running is another library.
@@ -127,7 +129,8 @@ core::Result<std::shared_ptr<const Library>> Library::load(const PluginFile& fil
     if (isolation.on) {
         auto process = start_process(isolation, *staged, *said, manifest->id);
         if (!process) return process.fault();
-        mapped.library = std::make_shared<const Library>(portolan_plugin{}, std::move(*manifest), file.sha256, std::move(*process));
+        auto& [running, hello] = *process;
+        mapped.library = std::make_shared<const Library>(portolan_plugin{}, std::move(*manifest), file.sha256, std::move(running), hello.learners);
         return mapped.library;
     }
     const auto table = map_code(mapped.code, *staged, *said);

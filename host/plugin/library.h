@@ -50,13 +50,15 @@ public:
     /// The process of an isolated one ends, and that is always true.
     static bool unload(std::shared_ptr<const Library>);
 
-    Library(portolan_plugin table, Manifest manifest, std::string hash, std::unique_ptr<isolation::Process> process = nullptr);
+    Library(portolan_plugin table, Manifest manifest, std::string hash, std::unique_ptr<isolation::Process> process = nullptr,
+            std::vector<std::string> learners = {});
 
 private:
     portolan_plugin table_;
     Manifest manifest_;
     std::string hash_;
     const std::unique_ptr<isolation::Process> process_;
+    const std::vector<std::string> learners_; ///< of an isolated one: its policies that learn
     mutable Callee callee_;
     mutable std::mutex load_;
     mutable std::atomic<std::uint32_t> instances_{0};

@@ -1,14 +1,19 @@
 // A policy's table as routing::Policy. decide() is the hottest call into a plugin: nothing is allocated here once a thread is warm.
 #include "plugin/adapters.h"
 #include "plugin/calls.h"
+#include "plugin/status.h"
+
+#include "core/clock.h"
+#include "core/ids.h"
 
 #include <algorithm>
+#include <limits>
 
 namespace plugin {
 
 namespace {
 
-constexpr std::size_t max_reason = 200, max_note = 1024;
+constexpr std::size_t max_reason = 200, max_note = 1024, max_state = 1 << 20;
 
 /// A thread's tables for the plugin to look at; they keep their capacity from one decision to the next.
 struct Scratch {
@@ -97,6 +102,55 @@ private:
     std::uint64_t dropped_ = 0;
 };
 
+/// Takes down a state, as long as it is no larger than it may be.
+class StateText final : public WriteReceiver {
+public:
+    void write(std::string_view bytes) noexcept override
+    {
+        if (bytes.size() > max_state - text_.size())
+            too_large_ = true;
+        else
+            text_.append(bytes);
+    }
+    /// What came of the call; fails with why.
+    core::Result<std::string> result(portolan_status status, Call& call)
+    {
+        const auto failed = [](std::string why) { return core::Fault{.kind = core::FaultKind::PluginFailed, .message = std::move(why)}; };
+        if (status < 0) return failed(call.why().empty() ? std::string(name_of(call.function())) + "() returned " + std::to_string(status) : call.why());
+        if (too_large_) return call.refuse_result(), failed("a state is larger than 1 MiB");
+        return std::move(text_);
+    }
+
+private:
+    std::string text_;
+    bool too_large_ = false;
+};
+
+/// Lessons as the ABI has them; borrows from them.
+class Outcomes {
+public:
+    explicit Outcomes(std::span<const routing::Lesson> lessons) : usage_(lessons.size()), rows_(lessons.size())
+    {
+        for (std::size_t i = 0; i < lessons.size(); ++i) {
+            const auto& l = lessons[i];
+            auto& u = usage_[i];
+            u = {sizeof u, 0, l.input_tokens, l.cached_tokens, -1, -1, -1, -1, l.output_tokens, l.reasoning_tokens, -1, -1, -1, -1, -1, l.cost_nusd};
+            auto& o = rows_[i];
+            o.struct_size = sizeof o, o.fault = fault_to_abi(l.fault);
+            o.decision_id = to_abi(l.decision_id), o.candidate_id = to_abi(l.candidate_id), o.route = to_abi(l.route), o.note = to_abi(l.note);
+            o.ttft_us = l.ttft_us, o.total_us = l.total_us, o.cost_nusd = l.cost_nusd, o.score = std::numeric_limits<double>::quiet_NaN();
+            o.usage = l.input_tokens >= 0 || l.output_tokens >= 0 ? &u : nullptr;
+            list_.push_back(&o);
+        }
+    }
+    [[nodiscard]] const portolan_outcome* const* data() const noexcept { return list_.data(); }
+
+private:
+    std::vector<portolan_usage> usage_;
+    std::vector<portolan_outcome> rows_;
+    std::vector<const portolan_outcome*> list_;
+};
+
 portolan_request request_of(const routing::RequestView* from)
 {
     static constexpr routing::RequestView nothing;
@@ -119,6 +173,22 @@ public:
     [[nodiscard]] bool reads_content() const override { return grants_.content; }
     [[nodiscard]] bool blocks() const override { return instance_->isolated(); }
     [[nodiscard]] const std::string& component() const override { return instance_->component(); }
+    [[nodiscard]] bool learns() const override { return face_.learn != nullptr; }
+
+    core::Result<std::string> learn(std::string_view state, std::span<const routing::Lesson> lessons) const override
+    {
+        if (auto may = may_call(instance_->callee()); !may) return std::move(may).fault();
+        const Outcomes outcomes(lessons);
+        return state_after(Function::Learn, [&](const portolan_call* c) {
+            return face_.learn(instance_->self(), c, to_abi(state), outcomes.data(), lessons.size(), &writer_table);
+        });
+    }
+    core::Result<std::string> restore(std::string_view state) const override
+    {
+        if (!face_.restore) return std::string(state);
+        const std::lock_guard guard(instance_->load_lock());
+        return state_after(Function::Restore, [&](const portolan_call* c) { return face_.restore(instance_->self(), c, to_abi(state), &writer_table); });
+    }
 
     void decide(const routing::Snapshot& from, routing::Ranking& out) const override
     {
@@ -142,13 +212,22 @@ public:
         Call call(instance_->callee(), Function::Decide, facts, {.ranking = &collect});
         const auto status = call.run([&](const portolan_call* c) { return face_.decide(instance_->self(), c, &s, &ranking_table); });
         if (collect.dropped()) instance_->callee().stats.refuse(Function::Decide, collect.dropped());
-        if (status >= 0 && !call.late()) return;
+        if (status >= 0) return; // late, too: what was decided is complete, and the time is gone whether it is used or not
         out.picks.clear(), out.skips.clear();
         out.asked = false;
-        out.failure = call.late() ? "late" : call.why().empty() ? "decide() returned " + std::to_string(status) : call.why();
+        out.failure = call.why().empty() ? "decide() returned " + std::to_string(status) : call.why();
     }
 
 private:
+    core::Result<std::string> state_after(Function function, auto&& into) const
+    {
+        StateText text;
+        const Facts facts{.now_us = core::system_clock().unix_us(), .limit_us = instance_->limits().request_us, .seed = core::random_bits(), .trace_id = "learn"};
+        Call call(instance_->callee(), function, facts, {.write = &text});
+        const auto status = call.run(into);
+        return text.result(status, call);
+    }
+
     std::shared_ptr<const Instance> instance_;
     const portolan_policy face_;
     const Grants grants_;

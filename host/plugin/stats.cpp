@@ -7,7 +7,7 @@ namespace plugin {
 
 const char* name_of(Function f) noexcept
 {
-    static constexpr const char* names[function_count] = {"create", "open", "request", "frame", "end", "classify", "step", "decide", "close"};
+    static constexpr const char* names[function_count] = {"create", "open", "request", "frame", "end", "classify", "step", "decide", "close", "learn", "restore"};
     return names[static_cast<std::size_t>(f)];
 }
 

@@ -8,8 +8,8 @@
 
 namespace plugin {
 
-enum class Function : std::uint8_t { Create, Open, Request, Frame, End, Classify, Step, Decide, Close };
-constexpr std::size_t function_count = 9;
+enum class Function : std::uint8_t { Create, Open, Request, Frame, End, Classify, Step, Decide, Close, Learn, Restore };
+constexpr std::size_t function_count = 11;
 const char* name_of(Function) noexcept;
 
 struct CallCounts {

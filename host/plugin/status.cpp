@@ -44,4 +44,32 @@ core::Fault fault_of_event(const portolan_fault& f, std::string_view message)
     return fault;
 }
 
+std::int32_t fault_to_abi(FaultKind kind) noexcept
+{
+    switch (kind) {
+    case FaultKind::None: return PORTOLAN_FAULT_NONE;
+    case FaultKind::UpstreamAuth: return PORTOLAN_FAULT_AUTH;
+    case FaultKind::Quota: return PORTOLAN_FAULT_QUOTA;
+    case FaultKind::RateLimited:
+    case FaultKind::Throttled: return PORTOLAN_FAULT_RATE_LIMIT;
+    case FaultKind::BadRequest:
+    case FaultKind::Refused:
+    case FaultKind::Lossy:
+    case FaultKind::NoCapableModel: return PORTOLAN_FAULT_BAD_REQUEST;
+    case FaultKind::TooLong: return PORTOLAN_FAULT_TOO_LONG;
+    case FaultKind::ContentPolicy: return PORTOLAN_FAULT_CONTENT;
+    case FaultKind::NoModel: return PORTOLAN_FAULT_NO_MODEL;
+    case FaultKind::Overloaded: return PORTOLAN_FAULT_OVERLOADED;
+    case FaultKind::Transient: return PORTOLAN_FAULT_SERVER;
+    case FaultKind::Slow:
+    case FaultKind::Deadline: return PORTOLAN_FAULT_TIMEOUT;
+    case FaultKind::Unreachable:
+    case FaultKind::Stale:
+    case FaultKind::Broken: return PORTOLAN_FAULT_NETWORK;
+    case FaultKind::BadReply:
+    case FaultKind::Truncated: return PORTOLAN_FAULT_BAD_REPLY;
+    default: return PORTOLAN_FAULT_UNKNOWN;
+    }
+}
+
 } // namespace plugin

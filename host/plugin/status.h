@@ -12,4 +12,7 @@ core::Fault fault_of_status(portolan_status status, const std::string& why);
 /// What a FAULT event says, with `message` for the client. Kinds that the host does not know are BadReply; FAULT_NONE gives None.
 core::Fault fault_of_event(const portolan_fault&, std::string_view message);
 
+/// The PORTOLAN_FAULT_ that a policy is told.
+std::int32_t fault_to_abi(core::FaultKind) noexcept;
+
 } // namespace plugin

@@ -10,14 +10,17 @@ namespace plugin {
 class Strikes {
 public:
     static constexpr std::uint32_t limit = 5;                       ///< failures in a row
+    static constexpr std::uint32_t late_limit = 20;                 ///< late calls in a row
     static constexpr std::int64_t first_us = 5'000'000, longest_us = 300'000'000; ///< on the bench; doubles with each failed probe
 
     void good() noexcept
     {
-        if (in_a_row_.load(std::memory_order_relaxed) == 0) [[likely]]
+        if (in_a_row_.load(std::memory_order_relaxed) == 0 && late_in_a_row_.load(std::memory_order_relaxed) == 0) [[likely]]
             return;
-        in_a_row_.store(0, std::memory_order_relaxed), until_us_.store(0, std::memory_order_relaxed);
+        in_a_row_.store(0, std::memory_order_relaxed), late_in_a_row_.store(0, std::memory_order_relaxed), until_us_.store(0, std::memory_order_relaxed);
     }
+    /// It went well but took longer than it may. True if that is no accident any more and counts as a failure: whoever is never in time.
+    bool late() noexcept { return late_in_a_row_.fetch_add(1, std::memory_order_relaxed) + 1 >= late_limit; }
     /// True if this failure put it on the bench (again).
     bool bad(std::int64_t now_us) noexcept
     {
@@ -44,7 +47,7 @@ private:
         const auto doubled = failures > limit ? failures - limit : 0;
         return doubled >= 6 ? longest_us : first_us << doubled;
     }
-    std::atomic<std::uint32_t> in_a_row_{0};
+    std::atomic<std::uint32_t> in_a_row_{0}, late_in_a_row_{0};
     std::atomic<std::int64_t> until_us_{0};
 };
 

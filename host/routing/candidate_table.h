@@ -54,6 +54,8 @@ struct Target {
     }
 };
 
+class Learned;
+
 /// What becomes of an answer that broke after content.
 enum class Recovery : std::uint8_t { Default, None, Restart, Continue };
 
@@ -64,6 +66,7 @@ struct Route {
     std::vector<const Target*> pool;       ///< in order; the operator's priority, then file order
     std::vector<std::int64_t> weights;     ///< beside pool
     std::shared_ptr<std::atomic<std::uint64_t>> sequence = std::make_shared<std::atomic<std::uint64_t>>(0);
+    std::shared_ptr<Learned> learned;      ///< null: its policy does not learn
     std::int64_t deadline_ms = 0;
     Recovery recovery = Recovery::Default;
     bool strict = false;                   ///< nothing may be lost in translation

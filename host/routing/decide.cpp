@@ -2,6 +2,7 @@
 
 #include "core/text.h"
 #include "ledger/cost.h"
+#include "routing/learned.h"
 
 #include <algorithm>
 #include <bit>
@@ -238,10 +239,18 @@ core::Result<Decision> decide(const CandidateTable& table, const config::Routing
         s.route = d.route, s.tenant = ask.tenant, s.affinity = ask.affinity, s.request = &ask.request, s.candidates = views, s.turns = turns;
         s.now_us = moment.unix_us, s.seed = moment.seed;
         if (found.route) s.sequence = found.route->sequence->fetch_add(1, std::memory_order_relaxed);
+        std::shared_ptr<const Learned::State> state;
+        if (found.route && found.route->learned && policy == found.route->policy.get()) {
+            state = found.route->learned->state();
+            s.state = state->view();
+        }
         policy->decide(s, ranking);
         d.failure = ranking.failure;
-        for (const auto& p : ranking.picks)
+        for (const auto& p : ranking.picks) {
             d.order.push_back(choice_of(kept[p.index], found.open_model, views[p.index].est_cost_nusd, p.score, p.reason));
+            d.order.back().note = p.note;
+        }
+        if (state && !ranking.picks.empty()) d.learned = found.route->learned, d.state_number = state->number;
         if (explain)
             for (const auto& skip : ranking.skips) d.dropped.push_back({kept[skip.index].target->id, "policy: " + skip.reason});
         if (d.order.empty()) // it said nothing usable: the operator's order stands

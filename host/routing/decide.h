@@ -34,7 +34,7 @@ struct Choice {
     std::string id;                         ///< "provider/model"
     std::int64_t est_cost_nusd = -1;
     double score = 0;
-    std::string reason;
+    std::string reason, note;              ///< note: the policy's own, comes back to it in the lesson
 };
 
 struct Dropped {
@@ -47,6 +47,8 @@ struct Decision {
     std::vector<Dropped> dropped;           ///< with their reasons; filled only if asked for
     std::string effort;                     ///< reasoning effort from the model's suffix
     std::string failure;                    ///< the policy's, when the operator's order stands instead
+    std::shared_ptr<Learned> learned;       ///< wants to know how these did; null: nobody does
+    std::uint64_t state_number = 0;         ///< of what the policy had learned
     std::int64_t deadline_ms = 0;
     Recovery recovery = Recovery::Default;
     bool strict = false;                    ///< the route's: nothing may be lost in translation

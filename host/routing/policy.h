@@ -74,6 +74,14 @@ struct Ranking {
     std::string failure;                    ///< why nothing is here: "late", or the plugin's reason
 };
 
+/// How a candidate did that a policy picked.
+struct Lesson {
+    std::string decision_id, candidate_id, route, note; ///< note: what the pick said
+    core::FaultKind fault = core::FaultKind::None;
+    std::int64_t ttft_us = -1, total_us = -1, cost_nusd = -1;
+    std::int64_t input_tokens = -1, cached_tokens = -1, output_tokens = -1, reasoning_tokens = -1;
+};
+
 /// A configured policy. [shared], immutable.
 class Policy {
 public:
@@ -83,6 +91,12 @@ public:
     [[nodiscard]] virtual bool reads_content() const = 0;
     /// True if decide() may block, because the plugin is in another process: then not on a loop.
     [[nodiscard]] virtual bool blocks() const { return false; }
+    /// True if it has a state that follows from how its picks did; then learn() and restore() are meant.
+    [[nodiscard]] virtual bool learns() const { return false; }
+    /// [serial] The state that follows from `state` and these. Fails as PluginFailed: then the old one stays.
+    virtual core::Result<std::string> learn(std::string_view state, std::span<const Lesson>) const { return std::string(state); }
+    /// [load] A state that another instance left, possibly another version's, as this one reads it; empty: it begins anew.
+    virtual core::Result<std::string> restore(std::string_view state) const { return std::string(state); }
     [[nodiscard]] virtual const std::string& component() const = 0;
 };
 

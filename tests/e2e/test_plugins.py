@@ -129,6 +129,42 @@ class Swaps(unittest.TestCase):
                 self.assertTrue(all(b"[DONE]" in w and len(text_of(w).split()) == 80 for w in whole))
                 wait_until(lambda: not [p for p in host.get("/api/plugins").json["plugins"] if p["state"] == "draining"], 5, "the drain")
 
+    def test_a_policy_is_replaced_with_what_it_learned_and_keeps_it_over_a_restart(self):
+        providers = [{"name": "quick", "type": "echo", "models": ["m"]}, {**ECHO, "settings": {"delay_ms": 100, "tokens": 40}}]
+        routes = [{"name": "wise", "policy": "learner", "targets": ["quick/m", "slow/m"]}, {"name": "long", "policy": "learner", "targets": ["slow/m", "quick/m"]}]
+
+        def learned(host, route):
+            return host.ask("POST", "/api/route/explain", ask_for(route)).json["candidates"][0]["reason"]
+
+        with Folder() as drop, tempfile.TemporaryDirectory() as data:
+            config, env = drop.config(*providers, routes=routes), {"PORTOLAN_SERVER__DATA_DIR": data}
+            drop.put(FIXTURES / "test_learner.so", "learner.so")
+            with Portolan(config, env) as host:
+                for _ in range(3):
+                    self.assertEqual(host.chat(ask_for("wise")).status, 200)
+                wait_until(lambda: learned(host, "wise").count("arm 0=0/") == 3, 10, "learning from three answers")
+                streams = [host.stream(ask_for("long", "all is well", stream=True)) for _ in range(10)]
+                self.assertTrue(all(s.head() == 200 for s in streams))
+                for n in (1, 2, 3):
+                    before = rows(host)["learner.so"]["hash"]
+                    drop.put(FIXTURES / "test_learner.so", "learner.so", in_place=n == 2)
+                    two_seconds(lambda: rows(host)["learner.so"]["hash"] != before, "replacing a policy")
+                    self.assertEqual(host.chat(ask_for("wise")).status, 200)
+                    wait_until(lambda: learned(host, "wise").count("arm 0=0/") == 3 + n, 10, "learning on")
+                    self.assertEqual(learned(host, "wise").count("restored"), n)
+                for s in streams:
+                    self.assertEqual(len(text_of(s.read_all()).split()), 40)
+                    self.assertTrue(s.complete)
+                    s.close()
+                # they were decided by the first version, and the fourth learns from them
+                wait_until(lambda: learned(host, "long").count("arm 0=0/40") == 10, 10, "learning from what the version before picked")
+                host.wait_for_line('"policy":"learner","policy_state":[1-9]')
+                self.assertEqual(host.stop(), 0)
+            with Portolan(config, env) as host:
+                self.assertEqual(learned(host, "wise").count("arm 0=0/"), 6)
+                self.assertEqual(learned(host, "wise").count("restored"), 4)
+                self.assertEqual(learned(host, "long").count("arm 0=0/40"), 10)
+
     def test_requests_finish_while_a_plugin_is_replaced_a_hundred_times(self):
         with Folder() as drop:
             drop.put(SHIPPED / "echo.so", "echo.so")

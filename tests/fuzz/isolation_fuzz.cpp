@@ -10,7 +10,7 @@ namespace {
 
 using namespace plugin;
 
-struct Listener : EventReceiver, HttpReceiver, RankingReceiver, LogReceiver {
+struct Listener : EventReceiver, HttpReceiver, RankingReceiver, WriteReceiver, LogReceiver {
     std::size_t bytes = 0;
     void heard(std::string_view s) noexcept { bytes += s.size() + (s.empty() ? 0 : static_cast<unsigned char>(s.back()) % 2u); } // reads both ends
     portolan_status event(const portolan_event& e) noexcept override
@@ -32,6 +32,7 @@ struct Listener : EventReceiver, HttpReceiver, RankingReceiver, LogReceiver {
     void skip(std::size_t, std::string_view reason) noexcept override { heard(reason); }
     void ask(const portolan_ask& a) noexcept override { heard(view(a.route)), heard(view(a.json)); }
     void keep(std::size_t, std::string_view reason) noexcept override { heard(reason); }
+    void write(std::string_view b) noexcept override { heard(b); }
     void log(std::int32_t, std::string_view line) noexcept override { heard(line); }
 };
 
@@ -42,7 +43,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const std::string_view bytes(reinterpret_cast<const char*>(data), size);
     static Callee callee{"fuzz", "hash"};
     Listener heard;
-    Call call(callee, Function::Step, {}, {.events = &heard, .http = &heard, .ranking = &heard, .log = &heard});
+    Call call(callee, Function::Step, {}, {.events = &heard, .http = &heard, .ranking = &heard, .write = &heard, .log = &heard});
     call.run([&](const portolan_call* c) {
         const auto out = isolation::replay(bytes, c->id);
         if (!out.understood && out.status != PORTOLAN_E_INTERNAL) std::abort();
@@ -58,5 +59,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     read([](isolation::Reader& in) { const isolation::RequestIn r(in); });
     read([](isolation::Reader& in) { const isolation::FrameIn f(in); });
     read([](isolation::Reader& in) { const isolation::SnapshotIn s(in); });
+    read([](isolation::Reader& in) { const isolation::OutcomesIn o(in); });
     return 0;
 }

@@ -1,3 +1,5 @@
+#include "plugin/strikes.h"
+#include "routing/learned.h"
 #include "sandbox.h"
 
 #include <catch2/catch.hpp>
@@ -137,15 +139,100 @@ TEST_CASE("a question without the grant is dropped and what was picked stands")
     CHECK(unruly.refused() == 1);
 }
 
-TEST_CASE("a late decision is thrown away and counted")
+TEST_CASE("a late decision is taken and counted, and who is never in time is benched")
 {
     config::Plugins settings;
     settings.decide_us = 200;
     Unruly unruly("late", settings);
-    const auto r = unruly.decide();
-    CHECK(r.picks.empty());
-    CHECK(r.failure == "late");
+    auto r = unruly.decide();
+    CHECK((r.picks.size() == 1 && r.failure.empty()));
     CHECK(counts(unruly.registry, "test.misbehaves", Function::Decide).late == unruly.before.late + 1);
+    constexpr int most = plugin::Strikes::late_limit + plugin::Strikes::limit - 1;
+    for (int i = 1; i < most; ++i) {
+        INFO(i);
+        r = unruly.decide();
+        REQUIRE(r.failure.empty());
+    }
+    r = unruly.decide();
+    CHECK(r.picks.empty());
+    CHECK_THAT(r.failure, Catch::Matchers::Contains("not called for a while"));
+}
+
+namespace {
+
+/// A learner, inside or in a process of its own.
+struct Learner : Wall {
+    explicit Learner(const std::string& isolation, const std::string& mode = "none")
+        : Wall("learner", "learner", R"({"mode":")" + mode + "\"}", in(isolation))
+    {
+    }
+    static config::Plugins in(const std::string& isolation)
+    {
+        config::Plugins p;
+        p.isolation["*"] = isolation;
+        return p;
+    }
+    std::string reason(const routing::Learned& learned)
+    {
+        Three t;
+        const auto state = learned.state();
+        t.snapshot.state = state->view();
+        Ranking r;
+        policy->decide(t.snapshot, r);
+        return r.picks.empty() ? r.failure : r.picks[0].reason;
+    }
+};
+
+routing::Lesson lesson(std::string note, core::FaultKind fault, std::int64_t output)
+{
+    routing::Lesson l;
+    l.note = std::move(note), l.fault = fault, l.output_tokens = output;
+    return l;
+}
+
+} // namespace
+
+TEST_CASE("a policy learns from how its picks did, sees it when it decides, and the next instance goes on with it")
+{
+    const std::string isolation = GENERATE("none", "process");
+    INFO(isolation);
+    Learner learner(isolation);
+    REQUIRE(learner.policy->learns());
+    const auto learned = std::make_shared<routing::Learned>(), next = std::make_shared<routing::Learned>();
+    CHECK(learner.reason(*learned) == "[]");
+    learned->note(lesson("arm 1", core::FaultKind::None, 7));
+    learned->note(lesson("arm 0", core::FaultKind::RateLimited, -1));
+    REQUIRE(learned->fold(*learner.policy).ok());
+    CHECK(learned->state()->view() == "arm 1=0/7 arm 0=4/-1 ");
+    CHECK(learner.reason(*learned) == "[arm 1=0/7 arm 0=4/-1 ]");
+    const Learner other(isolation);
+    REQUIRE(next->take_over(*learned, *other.policy).ok());
+    CHECK(next->state()->view() == "arm 1=0/7 arm 0=4/-1 restored ");
+}
+
+TEST_CASE("a policy that fails to learn or to restore says why, and a state has a largest size")
+{
+    const std::string isolation = GENERATE("none", "process");
+    INFO(isolation);
+    const auto learned = std::make_shared<routing::Learned>(), next = std::make_shared<routing::Learned>();
+    Learner teaches(isolation), fails(isolation, "fails"), large(isolation, "large"), forgets(isolation, "forgets");
+    const auto noted = [&] { return learned->note(lesson("a", core::FaultKind::None, 1)), learned; };
+    REQUIRE(noted()->fold(*teaches.policy).ok());
+    CHECK(noted()->fold(*fails.policy).fault().message == "learns nothing");
+    CHECK(noted()->fold(*large.policy).fault().message == "a state is larger than 1 MiB");
+    CHECK(learned->state()->view() == "a=0/1 ");
+    CHECK(next->take_over(*learned, *forgets.policy).fault().message == "another language");
+    CHECK(next->state()->bytes.empty());
+}
+
+TEST_CASE("a policy without a state does not learn, and what others left is left to it as it is")
+{
+    const std::string isolation = GENERATE("none", "process");
+    Wall wall("good", "in-order", "{}", Learner::in(isolation));
+    CHECK_FALSE(wall.policy->learns());
+    const auto restored = wall.policy->restore("left");
+    REQUIRE(restored.ok());
+    CHECK(*restored == "left");
 }
 
 TEST_CASE("a decision that fails leaves nothing but its reason")

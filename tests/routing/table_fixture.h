@@ -21,7 +21,7 @@ public:
             out.failure = "late";
             return;
         }
-        for (std::size_t i = 0; i < s.candidates.size(); ++i) out.picks.push_back({i, 0, 0, "cost", {}});
+        for (std::size_t i = 0; i < s.candidates.size(); ++i) out.picks.push_back({i, 0, 0, "cost", note});
         std::stable_sort(out.picks.begin(), out.picks.end(), [&](const auto& a, const auto& b) {
             return s.candidates[a.index].est_cost_nusd < s.candidates[b.index].est_cost_nusd;
         });
@@ -29,7 +29,7 @@ public:
     bool reads_content() const override { return false; }
     const std::string& component() const override { return name; }
 
-    std::string name = "by-cost";
+    std::string name = "by-cost", note;
     bool fails = false;
     mutable routing::Snapshot seen;
     mutable std::vector<routing::CandidateView> candidates;
