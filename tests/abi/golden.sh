@@ -1,6 +1,6 @@
 #!/bin/sh
 # golden.sh <golden folder> <work folder> <portolan>... - plugins as they were built for the first release, in today's hosts: checked, loaded
-# beside the shipped ones, and asked.
+# beside the shipped ones, and asked. Later hosts, whose structs have grown, are asked too.
 set -eu
 golden=$1/$(uname -m) work=$2
 shift 2
