@@ -99,7 +99,7 @@ private:
 struct Loop::Core {
     explicit Core(Loop& l) : loop(l), wheel(steady_us()), work(io.get_executor()), sockets(*this) {}
 
-    void run(const std::atomic<bool>& stopping);
+    void run(const std::atomic<bool>& stopping, const std::atomic<bool>& threads_ended);
     std::int64_t now() noexcept { return now_ ? now_ : (now_ = steady_us()); }
 
     Loop& loop;

@@ -99,10 +99,11 @@ void Loop::post(std::function<void()> work)
 
 void Loop::spawn(Task<void> task) { run_detached(*core_, std::move(task)); }
 
-void Loop::Core::run(const std::atomic<bool>& stopping)
+void Loop::Core::run(const std::atomic<bool>& stopping, const std::atomic<bool>& threads_ended)
 {
     this_loop = &loop;
     while (!stopping.load(std::memory_order_relaxed)) turn();
+    threads_ended.wait(false); // what runs there may use the frames that go now
     while (detached) std::coroutine_handle<Detached::promise_type>::from_promise(*detached).destroy();
     this_loop = nullptr;
 }
@@ -135,6 +136,7 @@ void Loop::Core::turn()
 struct Loops::Threads {
     explicit Threads(unsigned blocking_threads) : blocking(blocking_threads) {}
     std::atomic<bool> stopping{false};
+    std::atomic<bool> blocking_ended{false};
     std::mutex stop_once;
     std::vector<std::thread> running;
     Blocking blocking;
@@ -157,7 +159,7 @@ void Loops::start()
     const SignalsBlocked blocked;
     threads_->blocking.start();
     for (auto& loop : loops_)
-        threads_->running.emplace_back([core = &loop->core(), t = threads_.get()] { core->run(t->stopping); });
+        threads_->running.emplace_back([core = &loop->core(), t = threads_.get()] { core->run(t->stopping, t->blocking_ended); });
 }
 
 void Loops::stop()
@@ -165,9 +167,11 @@ void Loops::stop()
     const std::lock_guard lock(threads_->stop_once);
     threads_->stopping = true;
     each([](Loop&) {}); // wakes them
+    threads_->blocking.stop();
+    threads_->blocking_ended = true;
+    threads_->blocking_ended.notify_all();
     for (auto& thread : threads_->running) thread.join();
     threads_->running.clear();
-    threads_->blocking.stop();
 }
 
 void Loops::each(const std::function<void(Loop&)>& work)

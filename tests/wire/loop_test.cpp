@@ -8,8 +8,11 @@
 #include <catch2/catch.hpp>
 
 #include <atomic>
+#include <chrono>
+#include <functional>
 #include <latch>
 #include <thread>
+#include <vector>
 
 namespace {
 
@@ -132,6 +135,44 @@ TEST_CASE("off_loop says so when its queue is full")
     test::run_on(loops.at(0), [&] { return fill(loops.at(0), gate, refused); });
     CHECK(refused == 1);
     gate.count_down();
+}
+
+namespace {
+struct NotesItsEnd {
+    std::atomic<int>& clock;
+    int& ended;
+    ~NotesItsEnd() { ended = ++clock; }
+};
+/// Its frame holds what the work uses.
+wire::Task<void> work_on_own_frame(std::latch& begun, std::latch& gate, std::atomic<int>& clock, int& worked, int& ended)
+{
+    const NotesItsEnd notes{clock, ended};
+    std::vector<int> local;
+    std::function<void()> work = [&] {
+        begun.count_down();
+        gate.wait();
+        local.push_back(1);
+        worked = ++clock;
+    };
+    (void)co_await wire::off_loop(std::move(work));
+}
+} // namespace
+
+TEST_CASE("what works off a loop may use the coroutine's frame to its end, even when the loops stop")
+{
+    wire::Loops loops(1, 1);
+    loops.start();
+    std::latch begun(1), gate(1);
+    std::atomic<int> clock{0};
+    int worked = 0, ended = 0;
+    loops.each([&](wire::Loop& loop) { loop.spawn(work_on_own_frame(begun, gate, clock, worked, ended)); });
+    begun.wait();
+    std::thread stopping([&] { loops.stop(); });
+    std::this_thread::sleep_for(std::chrono::milliseconds(50)); // time to go wrong in
+    gate.count_down();
+    stopping.join();
+    CHECK(worked == 1);
+    CHECK(ended == 2);
 }
 
 namespace {
