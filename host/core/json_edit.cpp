@@ -11,7 +11,7 @@ namespace core {
 
 namespace {
 
-constexpr std::size_t any_depth = static_cast<std::size_t>(-1);
+constexpr std::size_t any_depth = static_cast<std::size_t>(-1), usual_members = 16;
 
 struct Step {         ///< one edit below a member of this object
     std::string rest; // the pointer from there on, empty: the member itself
@@ -32,6 +32,7 @@ struct Member {
 std::vector<Change> by_member(const std::vector<JsonEdit>& edits)
 {
     std::vector<Change> out;
+    out.reserve(edits.size());
     for (const auto& edit : edits) {
         if (!edit.pointer.starts_with('/'))
             throw std::invalid_argument("not a JSON pointer: " + std::string(edit.pointer));
@@ -88,6 +89,7 @@ std::optional<std::string> apply(const std::vector<Step>& steps, std::optional<s
 std::vector<Member> members_of(JsonScanner& scan, std::vector<Change>& changes, std::size_t& body, bool& complete)
 {
     std::vector<Member> out;
+    out.reserve(usual_members);
     if (!scan.take('{')) throw std::invalid_argument("the pointer leads through something that is no object");
     body = scan.position();
     complete = scan.take('}');
@@ -143,6 +145,9 @@ Splice splice(std::string_view text, const std::vector<JsonEdit>& edits)
     }; // text: index into storage, none: nothing comes instead
     constexpr auto none = static_cast<std::size_t>(-1);
     std::vector<Cut> cuts;
+    cuts.reserve(changes.size());
+    out.storage.reserve(changes.size());
+    out.pieces.reserve(2 * changes.size() + 1);
     bool kept = false; // a member ahead of this one stays
     for (std::size_t i = 0; i < members.size(); ++i) {
         const auto& member = members[i];

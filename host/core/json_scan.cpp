@@ -308,6 +308,7 @@ bool JsonScanner::note(const JsonString& key, std::size_t mark)
                 duplicate_.assign(name);
                 return fail(JsonFault::DuplicateKey);
             }
+    if (keys_.capacity() == 0) keys_.reserve(few); // most bodies have no more at a time
     keys_.push_back(mine);
     return true;
 }

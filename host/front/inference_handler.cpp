@@ -311,10 +311,11 @@ wire::Task<void> ChatAnswer::run()
     ask_.emplace(request_, *dialect_, door_.provider.empty() ? model_ : std::string(door_.provider) + '/' + model_, caller_.name,
                  deadline_us_ - now + context_.services->clock->unix_us(), door_.op == core::Op::CountTokens ? core::Op::Chat : door_.op);
     const routing::Moment moment{now, context_.services->clock->unix_us(), core::random_bits()};
-    core::Result<routing::Decision> decided = Fault{.kind = FaultKind::Overloaded, .message = "Too many decisions are being made."};
+    core::Result<routing::Decision> decided = Fault{};
     if (runtime_.table.decides_off_loop) {
         std::function<void()> decide = [&] { decided = routing::decide(runtime_.table, runtime_.config->routing, ask_->ask(), moment, false); };
-        co_await wire::off_loop(std::move(decide));
+        const auto off = co_await wire::off_loop(std::move(decide));
+        if (off.rejected) decided = Fault{.kind = FaultKind::Overloaded, .message = "Too many decisions are being made."};
     } else
         decided = routing::decide(runtime_.table, runtime_.config->routing, ask_->ask(), moment, false);
     if (!decided) {

@@ -165,10 +165,11 @@ wire::Task<AttemptResult> Attempt::run(const AttemptRequest& request, AnswerSink
 wire::Task<Fault> Attempt::generate(const AttemptRequest& request, AnswerSink& sink, AttemptResult& result)
 {
     const auto& provider = *request.endpoint->provider;
-    core::Result<std::unique_ptr<dispatch::GeneratorRun>> run = busy();
+    core::Result<std::unique_ptr<dispatch::GeneratorRun>> run = Fault{};
     if (provider.blocks()) {
         std::function<void()> open = [&] { run = provider.open_run(facts(request), request.request); };
-        co_await on_thread(std::move(open));
+        const bool made = co_await on_thread(std::move(open));
+        if (!made) co_return busy();
     } else
         run = provider.open_run(facts(request), request.request);
     if (!run) co_return std::move(run).fault();
@@ -198,10 +199,11 @@ wire::Task<Fault> Attempt::generate(const AttemptRequest& request, AnswerSink& s
 wire::Task<Fault> Attempt::call_out(const AttemptRequest& request, AnswerSink& sink, AttemptResult& result)
 {
     const auto& provider = *request.endpoint->provider;
-    core::Result<std::unique_ptr<dispatch::ProviderExchange>> exchange = busy();
+    core::Result<std::unique_ptr<dispatch::ProviderExchange>> exchange = Fault{};
     if (provider.blocks()) {
         std::function<void()> open = [&] { exchange = provider.open(facts(request), request.request); };
-        co_await on_thread(std::move(open));
+        const bool made = co_await on_thread(std::move(open));
+        if (!made) co_return busy();
     } else
         exchange = provider.open(facts(request), request.request);
     if (!exchange) co_return std::move(exchange).fault();
@@ -224,10 +226,11 @@ wire::Task<Fault> Attempt::call_out(const AttemptRequest& request, AnswerSink& s
 wire::Task<Fault> Attempt::one_round(const AttemptRequest& request, dispatch::ProviderExchange& exchange, dispatch::ProviderRequest rq,
                                      AnswerSink& sink, AttemptResult& result, bool& more)
 {
-    core::Result<dispatch::HttpPlan> planned = busy();
+    core::Result<dispatch::HttpPlan> planned = Fault{};
     if (request.endpoint->provider->blocks()) {
         std::function<void()> plan = [&] { planned = exchange.request(facts(request), rq); };
-        co_await on_thread(std::move(plan));
+        const bool made = co_await on_thread(std::move(plan));
+        if (!made) co_return busy();
     } else
         planned = exchange.request(facts(request), rq);
     if (!planned) co_return std::move(planned).fault();
@@ -257,6 +260,7 @@ wire::Task<Fault> Attempt::one_round(const AttemptRequest& request, dispatch::Pr
         body.pieces.push_back(plan.body);
     else if (plan.method != "GET" && plan.method != "HEAD") {
         std::vector<core::JsonEdit> edits;
+        edits.reserve(plan.edits.size());
         for (const auto& e : plan.edits) edits.push_back({e.pointer, e.json});
         try {
             body = core::splice(rq.json, edits);
@@ -265,6 +269,7 @@ wire::Task<Fault> Attempt::one_round(const AttemptRequest& request, dispatch::Pr
         }
     }
     wire::Headers headers;
+    headers.reserve(plan.headers.size() + 3);
     const auto has = [&](std::string_view name) {
         return std::any_of(plan.headers.begin(), plan.headers.end(), [&](const auto& h) { return h.first == name; });
     };
@@ -287,6 +292,7 @@ wire::Task<Fault> Attempt::one_round(const AttemptRequest& request, dispatch::Pr
     answering_ = true;
     if (result.sent_us < 0) result.sent_us = now() - began_us_;
     std::vector<dispatch::Pair> pairs;
+    pairs.reserve((*head)->headers.size());
     for (const auto& h : (*head)->headers) pairs.emplace_back(h.name, h.value);
     const auto headroom = headroom_of(pairs, clock_.unix_us());
     result.headroom = headroom.share, result.headroom_for_us = headroom.for_us;
@@ -342,11 +348,12 @@ wire::Task<Fault> Attempt::read_reply(const AttemptRequest& request, dispatch::P
         }
     }
     if (!cutter.tail().empty()) sink.tail(cutter.tail());
-    core::Result<bool> ended = busy();
+    core::Result<bool> ended = Fault{};
     if (request.endpoint->provider->blocks()) {
         BufferedEvents events;
         std::function<void()> end = [&] { ended = exchange.end(facts(request), events); };
-        co_await on_thread(std::move(end));
+        const bool made = co_await on_thread(std::move(end));
+        if (!made) co_return busy();
         events.replay(sink);
     } else
         ended = exchange.end(facts(request), sink);

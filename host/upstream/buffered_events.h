@@ -3,9 +3,9 @@
 
 #include "dispatch/provider.h"
 
-#include <deque>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace upstream {
 
@@ -39,7 +39,7 @@ private:
         std::optional<dispatch::Usage> usage;
         std::optional<core::Fault> fault;
     };
-    std::deque<Kept> kept_;
+    std::vector<Kept> kept_;
 };
 
 } // namespace upstream
