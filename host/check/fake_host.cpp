@@ -15,7 +15,7 @@ using plugin::take;
 using plugin::view;
 
 constexpr const char* kinds[] = {"",      "start", "text",  "reasoning", "tool_begin", "tool_args", "finish",
-                                 "usage", "fault", "chunk", "result",    "extra",      "bytes",     "raw"};
+                                 "usage", "fault", "chunk", "result",    "extra",      "bytes",     "raw",    "message"};
 constexpr const char* faults[] = {"none",    "unknown",  "auth",       "quota",  "rate_limit", "bad_request", "too_long",
                                   "content", "no_model", "overloaded", "server", "timeout",    "network",     "bad_reply"};
 
@@ -261,6 +261,7 @@ json Said::http() const
         if (sink == "edit") out["edits"].push_back({e.at("pointer"), e.at("json")});
         if (sink == "framing") out["framing"] = e.at("kind");
         if (sink == "delay") out["delay_us"] = e.at("us");
+        if (sink == "lost") out["lost"].push_back(e.at("field"));
     }
     return out;
 }

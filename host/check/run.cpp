@@ -60,6 +60,7 @@ const portolan_request* lend_request(Lent& lent, const json& r, std::uint32_t st
     q.features = r.value("features", std::uint64_t{0}), q.reasoning = r.value("reasoning", 0u);
     q.est_input_tokens = r.value("est_input_tokens", std::int64_t{-1}), q.est_output_tokens = r.value("est_output_tokens", std::int64_t{-1});
     q.max_output_tokens = r.value("max_output_tokens", std::int64_t{-1});
+    q.model_output_tokens = r.value("model_output_tokens", std::int64_t{-1});
     q.messages = r.value("messages", 1u), q.tools = r.value("tools", 0u), q.images = r.value("images", 0u);
     return lent.one(q);
 }
@@ -123,6 +124,7 @@ public:
     }
     void reply(const json& r)
     {
+        if (r.contains("frames")) return frames(r);
         const auto body = text_in(r.at("body")).substr(0, how_.truncate);
         const auto type = r.value("content_type", "");
         auto kind = ran.said.http().value("framing", 0);
@@ -133,9 +135,7 @@ public:
         if (first && !feed(cutter, std::string_view(body).substr(0, first), kind, r)) return;
         if (first < body.size() && !feed(cutter, std::string_view(body).substr(first), kind, r)) return;
         cutter.close();
-        if (!drain(cutter, kind, r)) return;
-        ran.before_end = ran.said.trail.size();
-        session_.call("end()", [&](const portolan_call* c) { return face_.end(self_, c, session_.tables().events); });
+        if (drain(cutter, kind, r)) end();
     }
     void refused(int http_status, std::string_view body)
     {
@@ -148,6 +148,25 @@ public:
     Ran ran;
 
 private:
+    /// AWS frames as they are after cutting: [[event type, payload], ...].
+    void frames(const json& r)
+    {
+        for (const auto& f : r.at("frames")) {
+            const auto event = f.at(0).get<std::string>(), payload = text_in(f.at(1));
+            if (!give({event, payload, payload}, framing_named(r.value("kind", "aws")), r)) return;
+        }
+        end();
+    }
+    void end()
+    {
+        ran.before_end = ran.said.trail.size();
+        session_.call("end()", [&](const portolan_call* c) { return face_.end(self_, c, session_.tables().events); });
+    }
+    bool give(const wire::Piece& piece, std::int32_t kind, const json& r)
+    {
+        ++ran.frames;
+        return session_.call("frame()", [&](const portolan_call* c) { return face_.frame(self_, c, lend_frame(piece, kind, r), session_.tables().events); });
+    }
     bool feed(wire::Cutter& cutter, std::string_view bytes, std::int32_t kind, const json& r)
     {
         cutter.feed(bytes);
@@ -163,9 +182,7 @@ private:
                 return false;
             }
             if (!*more) return true;
-            ++ran.frames;
-            if (!session_.call("frame()", [&](const portolan_call* c) { return face_.frame(self_, c, lend_frame(piece, kind, r), session_.tables().events); }))
-                return false;
+            if (!give(piece, kind, r)) return false;
         }
     }
     const portolan_frame* lend_frame(const wire::Piece& piece, std::int32_t kind, const json& r)

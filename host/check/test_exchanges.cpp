@@ -113,7 +113,12 @@ void run_case(const Subject& subject, const Mapped& file, const std::string& nam
         if (c.contains("events")) want(ran.said.events(), long_form(c.at("events")), "its events");
         if (c.contains("sent_again")) want(ran.said.http(), c.at("sent_again"), "the members of its second request");
     }
-    if (!c.contains("reply") || !c.at("reply").contains("body")) return;
+    if (c.contains("unable")) {
+        const auto ran = run_exchange(made, request, nullptr, how);
+        if (ran.status >= 0 || ran.said.failure.find(c.at("unable").get<std::string>()) == std::string::npos)
+            add(out, Rule::Cases, label + ran.last + " does not fail with " + c.at("unable").dump());
+    }
+    if (!c.contains("reply") || !(c.at("reply").contains("body") || c.at("reply").contains("frames"))) return;
     const auto ran = run_exchange(made, request, &c.at("reply"), how);
     if (c.contains("events")) want(joined(ran.said.events()), joined(long_form(c.at("events"))), "its events");
     if (c.contains("status") && ran.status != c.at("status"))
@@ -138,8 +143,14 @@ void test_cases(const Subject& subject, Findings& out)
             if (!policy.made()) continue;
             const auto ran = run_policy(policy, c.at("snapshot"), {.seed = c.value("seed", std::uint64_t{1})});
             json order = json::array();
-            for (const auto* pick : ran.said.of("pick"))
-                if (const auto i = pick->at("index").get<std::size_t>(); i < c.at("snapshot").at("candidates").size()) order.push_back(c.at("snapshot").at("candidates")[i].at("id"));
+            for (const auto* pick : ran.said.of("pick")) {
+                const auto i = pick->at("index").get<std::size_t>();
+                if (i >= c.at("snapshot").at("candidates").size()) continue;
+                const auto reasons = c.value("reasons", json::object());
+                if (const auto wanted = reasons.find(std::to_string(order.size())); wanted != reasons.end() && *wanted != pick->at("reason"))
+                    add(out, Rule::Cases, name + ", \"" + c.value("what", "") + "\": the reason of pick " + wanted.key() + " is " + pick->at("reason").dump() + " and not " + wanted->dump());
+                order.push_back(c.at("snapshot").at("candidates")[i].at("id"));
+            }
             if (order != c.at("order")) add(out, Rule::Cases, name + ", \"" + c.value("what", "") + "\": the order is " + short_form(order) + " and not " + short_form(c.at("order")));
         }
     }

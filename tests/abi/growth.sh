@@ -1,12 +1,16 @@
 #!/bin/sh
-# growth.sh <portolan> <grown portolan> <plugin folder> <folder of grown plugins> - R5 both ways: every struct that may grow has grown in the
-# second host and in the second folder. Old plugins live in the new host, new plugins in the old one, and notice where they are.
+# growth.sh <portolan> <grown portolan> <plugin folder> <folder of grown plugins> <sources> - R5 both ways: every struct that may grow has grown in the
+# second host and in the second folder. Old plugins live in the new host and keep their cases there, new plugins in the old one, and notice where they are.
 set -eu
-portolan=$1 grown=$2 plugins=$3 new_plugins=$4
+portolan=$1 grown=$2 plugins=$3 new_plugins=$4 sources=$5
 said=$(mktemp) && trap 'rm -f "$said"' EXIT
 checked=0
 for plugin in "$plugins"/*.so; do
-    "$grown" plugin check "$plugin" > "$said" || { cat "$said" && exit 1; }
+    name=$(basename "$plugin" .so) cases=
+    for folder in "$sources/plugins/$name/wire" "$sources/policies/$name/cases"; do
+        for file in "$folder"/*.json; do [ ! -e "$file" ] || cases=$folder; done
+    done
+    "$grown" plugin check "$plugin" ${cases:+--cases "$cases"} > "$said" || { cat "$said" && exit 1; }
     checked=$((checked + 1))
 done
 "$grown" plugin list > "$said"

@@ -67,6 +67,30 @@ TEST_CASE("a case that it keeps is no finding, nor is a configuration that it re
     CHECK(check::check_plugin(built("check_good_provider"), {accepted.path(), 20}).broke(check::Rule::Config));
 }
 
+TEST_CASE("a case says when it cannot be served, what is lost and what is merged into the message")
+{
+    const char* build = std::getenv("PORTOLAN_BUILD");
+    REQUIRE(build);
+    const auto found = [&](const std::string& plugin, const std::string& cases) {
+        const CaseFile file(cases);
+        const auto report = check::check_plugin(std::filesystem::path(build) / "plugins" / (plugin + ".so"), {file.path(), 20});
+        return report.broke(check::Rule::Cases) ? check::as_text(report) : std::string();
+    };
+    const auto refusal = [](const std::string& said) {
+        return R"([{"component":"openai-responses","request":{"model":"m","json":{"model":"m","messages":[{"role":"user","content":"hi"}]}},"reply":{"kind":"whole","body":)"
+               R"({"id":"r","model":"m","status":"completed","output":[{"type":"message","content":[{"type":"refusal","refusal":"no"}]}]}},)"
+               R"("events":[{"kind":"message","data":"{\"refusal\":\")" + said + R"(\"}"},{"kind":"start","id":"r","name":"m"},{"kind":"finish","name":"stop"}]}])";
+    };
+    CHECK(found("openai_responses", refusal("no")) == "");
+    CHECK(found("openai_responses", refusal("yes")).find("its events are") != std::string::npos);
+    const auto losing = [](const std::string& lost) {
+        return R"([{"component":"anthropic","request":{"model":"m","model_output_tokens":64,"json":{"model":"m","seed":1,"messages":[{"role":"user","content":"hi"}]}},"sent":{"lost":[)" + lost + "]}}]";
+    };
+    CHECK(found("anthropic", losing("\"seed\"")) == "");
+    CHECK(found("anthropic", losing("")) != "");
+    CHECK(found("anthropic", R"([{"component":"anthropic","request":{"json":{"messages":[]}},"unable":"nobody says this"}])").find("does not fail with") != std::string::npos);
+}
+
 TEST_CASE("cases that are no cases are said to be none")
 {
     const CaseFile nonsense("{\"what\":1}");
