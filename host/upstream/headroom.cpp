@@ -46,7 +46,8 @@ std::int64_t reset_us(std::string_view s, std::int64_t unix_us)
     auto us = duration_us(s);
     if (us < 0 && s.size() >= 20 && s[10] == 'T') {
         std::tm when{};
-        const char* end = ::strptime(std::string(s.substr(0, 19)).c_str(), "%Y-%m-%dT%H:%M:%S", &when);
+        const std::string text(s.substr(0, 19)); // `end` points into it
+        const char* end = ::strptime(text.c_str(), "%Y-%m-%dT%H:%M:%S", &when);
         if (end && *end == '\0') us = static_cast<std::int64_t>(::timegm(&when)) * 1'000'000 - unix_us;
     }
     return us < 0 ? usual_us : std::min(us, longest_us);
