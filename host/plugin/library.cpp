@@ -156,6 +156,14 @@ core::Result<std::shared_ptr<const Library>> Library::open(const std::string& st
     return mapped.library;
 }
 
+void Library::give_up(std::shared_ptr<const Library> library)
+{
+    auto& set = mapped_set();
+    const std::lock_guard guard(set.lock);
+    for (auto& [key, mapped] : set.by_key)
+        if (mapped.library == library && library.use_count() <= 2) return mapped.library.reset();
+}
+
 bool Library::unload(std::shared_ptr<const Library> library)
 {
     auto& set = mapped_set();

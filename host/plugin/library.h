@@ -49,6 +49,9 @@ public:
     /// destructors and unique symbols keep libraries mapped whatever is asked of the loader.
     /// The process of an isolated one ends, and that is always true.
     static bool unload(std::shared_ptr<const Library>);
+    /// [load] Leaves its code mapped and gives up all else that is kept of it, if nobody holds the Library but the caller. Equal bytes that come
+    /// again are another Library over the same code.
+    static void give_up(std::shared_ptr<const Library>);
 
     Library(portolan_plugin table, Manifest manifest, std::string hash, std::unique_ptr<isolation::Process> process = nullptr,
             std::vector<std::string> learners = {});

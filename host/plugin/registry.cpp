@@ -158,7 +158,12 @@ void Registry::retire()
         });
         if (!drained.empty()) before_ = current_; // it would hold them
         retirements_.retired += drained.size();
-        if (plugins_.unload != "try") std::erase_if(drained, [](const auto& library) { return !library->isolated(); });
+        if (plugins_.unload != "try")
+            std::erase_if(drained, [](auto& library) {
+                if (library->isolated()) return false;
+                Library::give_up(std::move(library));
+                return true;
+            });
     }
     for (auto& library : drained) {
         const auto name = library->manifest().id + ' ' + library->hash().substr(0, 12);
