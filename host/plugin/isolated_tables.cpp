@@ -8,6 +8,7 @@ namespace {
 
 /// A configured component; what it is called in the process changes with each life of that.
 struct Instance {
+    Instance(Process& in, std::string_view name, std::string_view settings) : process(in), component(name), config(settings) {}
     Process& process;
     std::string component, config;
     std::mutex lock;
@@ -163,7 +164,7 @@ const void* table_of(std::string_view face, bool learns) noexcept
 
 portolan_status create_remote(Process& process, const portolan_call* call, std::string_view component, std::string_view config, void** self) noexcept
 {
-    auto instance = std::make_unique<Instance>(process, std::string(component), std::string(config));
+    auto instance = std::make_unique<Instance>(process, component, config);
     std::uint64_t life = 0, object = 0;
     const auto status = present(*instance, call, life, object);
     if (status >= 0) *self = instance.release();

@@ -132,7 +132,8 @@ void Registry::replace(std::shared_ptr<const Generation> next)
     std::set<std::string> keep;
     {
         const std::lock_guard guard(lock_);
-        for (const auto& [file, served] : current_->served) {
+        for (const auto& entry : current_->served) {
+            const auto& served = entry.second;
             const bool known = std::any_of(leaving_.begin(), leaving_.end(), [&](const Leaving& l) { return l.library == served.library; });
             if (!known && !next->has_hash(served.library->hash())) leaving_.push_back({served.library, served.row});
         }
