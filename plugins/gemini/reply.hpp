@@ -43,7 +43,9 @@ inline portolan_usage usage_of(const json& u)
     if (prompt >= 0 || tools >= 0) out.input = zero(prompt) + zero(tools);
     if (prompt >= 0 || written >= 0 || thought >= 0) out.output = zero(written) + zero(thought);
     out.cache_read = n("/cachedContentTokenCount"), out.reasoning = thought;
-    out.audio_input = by_kind("/promptTokensDetails", "AUDIO"), out.image_input = by_kind("/promptTokensDetails", "IMAGE");
+    const auto pictures = by_kind("/promptTokensDetails", "IMAGE"), pages = by_kind("/promptTokensDetails", "DOCUMENT");
+    out.audio_input = by_kind("/promptTokensDetails", "AUDIO");
+    out.image_input = pages < 0 ? pictures : zero(pictures) + pages; // pages of documents are read as pictures
     out.audio_output = by_kind("/candidatesTokensDetails", "AUDIO");
     return out;
 }

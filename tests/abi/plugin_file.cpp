@@ -24,11 +24,13 @@ const char* const faults[] = {"none",    "unknown",  "auth",       "quota",  "ra
 json usage_json(const portolan_usage& u)
 {
     json out = json::object();
-    const auto say = [&](const char* name, std::int64_t value) {
-        if (value >= 0) out[name] = value;
+    const auto say = [&](const char* name, std::int64_t value, std::int64_t least = 0) {
+        if (value >= least) out[name] = value;
     };
-    say("input", u.input), say("cache_read", u.cache_read), say("cache_write", u.cache_write), say("output", u.output);
-    say("reasoning", u.reasoning), say("searches", u.searches), say("cost_nusd", u.cost_nusd);
+    say("input", u.input), say("cache_read", u.cache_read), say("cache_write", u.cache_write);
+    say("audio_input", u.audio_input, 1), say("image_input", u.image_input, 1); // most say that there were none
+    say("output", u.output), say("reasoning", u.reasoning), say("audio_output", u.audio_output, 1);
+     say("searches", u.searches), say("cost_nusd", u.cost_nusd);
     if (u.flags & PORTOLAN_USAGE_ESTIMATED) out["estimated"] = true;
     return out;
 }

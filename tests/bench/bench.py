@@ -64,6 +64,54 @@ def rss_mib(pid):
     return total / 1024
 
 
+TRANSLATED_CHUNKS = 60
+
+
+def conversation():
+    """One request of 4 KB with three tools, as OpenAI's chat and as Anthropic's messages."""
+    text = "The quick brown fox jumps over the lazy dog while the river flows past the old mill. "
+    schema = {"type": "object", "required": ["place", "unit"], "properties": {
+        "place": {"type": "string", "description": "A town and its country, as in Lisbon, Portugal"}, "unit": {"type": "string", "enum": ["celsius", "fahrenheit"]},
+        "days": {"type": "integer", "minimum": 1, "maximum": 14}}}
+    names = ("get_weather", "get_forecast", "get_history")
+    system, question, answer, result = "You are helpful. " + text * 6, text * 8, text * 6, '{"temperature": 21, "sky": "' + text * 3 + '"}'
+    arguments = {"place": "Lisbon, Portugal", "unit": "celsius"}
+    chat = {"model": "m", "stream": True, "max_tokens": 500, "temperature": 0.5, "tool_choice": "auto", "messages": [
+        {"role": "system", "content": system}, {"role": "user", "content": question},
+        {"role": "assistant", "content": answer, "tool_calls": [{"id": "call_1", "type": "function", "function": {"name": names[0], "arguments": json.dumps(arguments)}}]},
+        {"role": "tool", "tool_call_id": "call_1", "content": result}, {"role": "user", "content": text}],
+        "tools": [{"type": "function", "function": {"name": n, "description": text, "parameters": schema}} for n in names]}
+    messages = {"model": "m", "stream": True, "max_tokens": 500, "temperature": 0.5, "tool_choice": {"type": "auto"}, "system": system, "messages": [
+        {"role": "user", "content": question},
+        {"role": "assistant", "content": [{"type": "text", "text": answer}, {"type": "tool_use", "id": "call_1", "name": names[0], "input": arguments}]},
+        {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "call_1", "content": result}, {"type": "text", "text": text}]}],
+        "tools": [{"name": n, "description": text, "input_schema": schema} for n in names]}
+    return chat, messages
+
+
+def openai_stream(chunks):
+    head = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": "m"}
+
+    def event(delta, finish=None, **more):
+        return "data: " + json.dumps({**head, "choices": [{"index": 0, "delta": delta, "finish_reason": finish}], **more}, separators=(",", ":")) + "\n\n"
+
+    usage = {**head, "choices": [], "usage": {"prompt_tokens": 1000, "completion_tokens": chunks, "total_tokens": 1000 + chunks}}
+    return "".join([event({"role": "assistant", "content": ""}), *(event({"content": f"word {n} of it "}) for n in range(chunks)), event({}, "stop"),
+                    "data: " + json.dumps(usage, separators=(",", ":")) + "\n\n", "data: [DONE]\n\n"])
+
+
+def anthropic_stream(chunks):
+    def event(kind, **more):
+        return f"event: {kind}\ndata: " + json.dumps({"type": kind, **more}, separators=(",", ":")) + "\n\n"
+
+    message = {"id": "msg_1", "type": "message", "role": "assistant", "model": "m", "content": [], "stop_reason": None, "stop_sequence": None,
+               "usage": {"input_tokens": 1000, "output_tokens": 1}}
+    return "".join([event("message_start", message=message), event("content_block_start", index=0, content_block={"type": "text", "text": ""}),
+                    *(event("content_block_delta", index=0, delta={"type": "text_delta", "text": f"word {n} of it "}) for n in range(chunks)),
+                    event("content_block_stop", index=0), event("message_delta", delta={"stop_reason": "end_turn", "stop_sequence": None}, usage={"output_tokens": chunks}),
+                    event("message_stop")])
+
+
 class Bench:
     def __init__(self, args):
         self.args = args
@@ -99,11 +147,14 @@ class Bench:
         return port, process
 
     def portolan(self, upstream):
+        """upstream: the port of an OpenAI-compatible one, or a list of providers."""
         port = free_port()
+        providers = upstream if isinstance(upstream, list) else [{"name": "up", "type": "openai-compatible", "base_url": f"http://127.0.0.1:{upstream}/v1",
+                                                                  "api_key": "k", "models": "any"}]
         config = {"auth": {"mode": "off"}, "logging": {"level": "warn"},
                   "server": {"listen": f"127.0.0.1:{port}", "loops": 1, "data_dir": str(self.folder / f"data-{port}"),
                              "limits": {"connections_per_ip": 0, "requests_per_connection": 100000000, "idle_ms": 600000}},
-                  "providers": [{"name": "up", "type": "openai-compatible", "base_url": f"http://127.0.0.1:{upstream}/v1", "api_key": "k", "models": "any"}]}
+                  "providers": providers}
         path = self.folder / f"portolan-{port}.yaml"
         path.write_text(json.dumps(config))
         environment = {k: v for k, v in os.environ.items() if not k.upper().endswith(("_API_KEY", "_PROXY")) and k not in ("HOST", "PORT")}
@@ -219,6 +270,52 @@ class Bench:
                   f"({found['idle_5000']['done']} served), 1,000 streams {found['live_1000_mib']:.1f} MiB ({found['live_1000']['chunks']} chunks)", flush=True)
         self.stop(mock)
 
+    def translation(self):
+        """CPU of a 4 KB request with tools and of a chunk of its stream, translated and passed on, for each client dialect."""
+        chat, messages = conversation()
+        asks = {"chat": ("/v1/chat/completions", self.file("chat.json", json.dumps(chat))), "messages": ("/v1/messages", self.file("messages.json", json.dumps(messages)))}
+        ports = {}
+        for dialect, stream in (("openai", openai_stream), ("anthropic", anthropic_stream)):
+            for chunks in (1, TRANSLATED_CHUNKS):
+                port = free_port()
+                self.start(LOAD_CORE, [self.bin / "mock_upstream", port, self.file(f"{dialect}-{chunks}.sse", stream(chunks)), 2000])
+                wait_port(port)
+                ports[dialect, chunks] = port
+        hosts = {}
+        for chunks in (1, TRANSLATED_CHUNKS):
+            providers = [{"name": "up", "type": "openai-compatible", "base_url": f"http://127.0.0.1:{ports['openai', chunks]}/v1", "api_key": "k", "models": "any"},
+                         {"name": "ant", "type": "anthropic", "base_url": f"http://127.0.0.1:{ports['anthropic', chunks]}", "api_key": "k", "models": "any"}]
+            hosts[chunks] = self.portolan(providers)
+        rows = {"chat passed on": ("chat", "up"), "chat to Anthropic": ("chat", "ant"), "messages passed on": ("messages", "ant"), "messages to OpenAI": ("messages", "up")}
+        seen = {name: {chunks: [] for chunks in hosts} for name in rows}
+        for round_number in range(self.args.rounds + 1):
+            for name, (client, provider) in rows.items():
+                path, file = asks[client]
+                for chunks, (port, process) in hosts.items():
+                    before = cpu_us(process.pid)
+                    result = self.load("ask", port, 32, self.args.seconds, path.replace("/v1/", f"/v1/providers/{provider}/"), file)
+                    if result["errors"] or not result["done"]:
+                        print(f"bench: {name}: {result}", file=sys.stderr)
+                    if round_number:
+                        seen[name][chunks].append((cpu_us(process.pid) - before) / max(result["done"], 1))
+        row = {}
+        for name, runs in seen.items():
+            one, many = (statistics.median(runs[c]) for c in (1, TRANSLATED_CHUNKS))
+            row[name] = {"request_us": one, "chunk_us": (many - one) / (TRANSLATED_CHUNKS - 1), "runs": {str(c): r for c, r in runs.items()}}
+        for name, base in (("chat to Anthropic", "chat passed on"), ("messages to OpenAI", "messages passed on")):
+            for unit in ("request", "chunk"):
+                row[name][f"{unit}_ratio"] = row[name][f"{unit}_us"] / row[base][f"{unit}_us"]
+            print(f"translation, {name}: request {row[name]['request_us']:.1f} us ({row[name]['request_ratio']:.2f} x), "
+                  f"chunk {row[name]['chunk_us']:.2f} us ({row[name]['chunk_ratio']:.2f} x)", flush=True)
+        self.results["translation"] = row
+        for process in list(self.running):
+            self.stop(process)
+
+    def file(self, name, text):
+        path = self.folder / name
+        path.write_text(text)
+        return path
+
     def decide(self):
         """A decision over 20 candidates through the wall, for each shipped policy; decide_bench prints the table."""
         done = subprocess.run(["taskset", "-c", PROXY_CORE, str(self.bin / "decide_bench"), str(self.bin.parent / "plugins")], capture_output=True, text=True,
@@ -243,6 +340,12 @@ class Bench:
             for key, title, aim in (("idle_mib", "resident, idle", 20), ("idle_5000_mib", "resident, 5,000 idle clients", 64), ("live_1000_mib", "resident, 1,000 live streams", 64)):
                 a, b = row["portolan"][key], row["nginx"][key]
                 lines.append(f"| {title} | {a:.1f} MiB | {b:.1f} MiB | {a / b:.2f} | <= {aim} MiB |")
+        if row := self.results.get("translation"):
+            lines += ["", "| translated | request | passed on | ratio | chunk | passed on | ratio | aim |", "|---|---|---|---|---|---|---|---|"]
+            for name, base in (("chat to Anthropic", "chat passed on"), ("messages to OpenAI", "messages passed on")):
+                a, b = row[name], row[base]
+                lines.append(f"| {name} | {a['request_us']:.1f} µs | {b['request_us']:.1f} µs | {a['request_ratio']:.2f} | {a['chunk_us']:.2f} µs | {b['chunk_us']:.2f} µs | "
+                             f"{a['chunk_ratio']:.2f} | <= 2.5 |")
         text = "\n".join(lines) + "\n"
         for table in ("decide", "wall"):
             if table in self.results:
@@ -258,6 +361,7 @@ class Bench:
             # 100 streams with a chunk every 10 ms: 10,000 chunks a second, each arriving alone.
             "chunk": lambda: self.compare("SSE chunk", lambda r: r["chunks"], lambda p, m: self.load("stream", p, 100, self.args.seconds, m), (400, 10000)),
             "first": self.first_token,
+            "translation": self.translation,
             "memory": self.memory,
             "decide": self.decide, "wall": self.wall,
         }
@@ -280,7 +384,7 @@ def main():
     parser.add_argument("--preset", default="release", help="folder under build/")
     parser.add_argument("--seconds", type=int, default=8, help="per measurement")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("only", nargs="*", help="small large chunk first memory decide wall; none: all")
+    parser.add_argument("only", nargs="*", help="small large chunk first translation memory decide wall; none: all")
     Bench(parser.parse_args()).run()
 
 

@@ -1,7 +1,9 @@
 // An upstream of one thread for load tests: 1 KB of chat JSON, or an SSE stream of paced chunks when the body says "stream":true.
 // Usage: mock_upstream PORT CHUNKS INTERVAL_US [CONTENT_BYTES]
+//        mock_upstream PORT FILE INTERVAL_US    every answer is a stream of the file's events, which blank lines separate
 #include "epoll_common.hpp"
 
+#include <fstream>
 #include <memory>
 #include <queue>
 #include <unordered_map>
@@ -30,6 +32,16 @@ struct Due {
 
 class Mock {
 public:
+    Mock(int port, const std::string& file, std::int64_t interval_us) : Mock(port, 0, interval_us, 0)
+    {
+        std::ifstream in(file, std::ios::binary);
+        const std::string text{std::istreambuf_iterator<char>(in), {}};
+        for (std::size_t at = 0, end; (end = text.find("\n\n", at)) != text.npos; at = end + 2) script_.push_back(framed(text.substr(at, end + 2 - at)));
+        if (script_.empty()) die("the script");
+        chunks_ = static_cast<int>(script_.size()) - 1;
+        script_.back() += "0\r\n\r\n";
+    }
+
     Mock(int port, int chunks, std::int64_t interval_us, std::size_t content_bytes) : chunks_(chunks), interval_us_(interval_us)
     {
         const std::string content(content_bytes, 'x');
@@ -147,7 +159,7 @@ private:
 
     bool answer(Connection& c)
     {
-        if (!c.streams) {
+        if (!c.streams && script_.empty()) {
             c.out += whole_;
             return flush(c);
         }
@@ -158,7 +170,10 @@ private:
 
     bool tick(Connection& c)
     {
-        c.out += c.chunks_left > 0 ? chunk_ : last_;
+        if (script_.empty())
+            c.out += c.chunks_left > 0 ? chunk_ : last_;
+        else
+            c.out += script_[script_.size() - 1 - static_cast<std::size_t>(c.chunks_left)];
         const bool more = c.chunks_left-- > 0;
         if (more) due_.push({now_us() + interval_us_, c.id});
         return flush(c);
@@ -185,6 +200,7 @@ private:
     int listener_ = -1, epoll_ = -1, chunks_;
     std::int64_t interval_us_;
     std::string whole_, chunk_, last_;
+    std::vector<std::string> script_;
     std::uint64_t next_id_ = 0;
     std::unordered_map<std::uint64_t, std::unique_ptr<Connection>> connections_;
     std::priority_queue<Due, std::vector<Due>, std::greater<>> due_;
@@ -197,6 +213,13 @@ int main(int argc, char** argv)
     if (argc < 4) {
         std::fprintf(stderr, "usage: mock_upstream PORT CHUNKS INTERVAL_US [CONTENT_BYTES]\n");
         return 2;
+    }
+    const bool chunks = std::string_view(argv[2]).find_first_not_of("0123456789") == std::string_view::npos;
+    if (!chunks) {
+        Mock mock(std::atoi(argv[1]), std::string(argv[2]), std::atoll(argv[3]));
+        std::puts("ready");
+        std::fflush(stdout);
+        mock.run();
     }
     Mock mock(std::atoi(argv[1]), std::atoi(argv[2]), std::atoll(argv[3]), argc > 4 ? static_cast<std::size_t>(std::atoll(argv[4])) : 12);
     std::puts("ready");

@@ -1,10 +1,12 @@
 // A client of one thread for load tests; prints one JSON object.
 //   sse_load stream PORT CONNECTIONS SECONDS MODEL          streams over and over: chunks, first-token latency
+//   sse_load ask    PORT CONNECTIONS SECONDS PATH FILE      the same with that file as the body
 //   sse_load post   PORT CONNECTIONS SECONDS MODEL BYTES    whole answers to bodies of that size: requests, latency
 //   sse_load idle   PORT CONNECTIONS SECONDS                one /livez each, then nothing until the end
 #include "epoll_common.hpp"
 
 #include <algorithm>
+#include <fstream>
 #include <vector>
 
 namespace {
@@ -167,10 +169,17 @@ private:
     std::vector<std::int32_t> latencies_, first_tokens_;
 };
 
-std::string post(const std::string& body)
+std::string post(const std::string& body, const std::string& path = "/v1/chat/completions")
 {
-    return "POST /v1/chat/completions HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\ncontent-length: " + std::to_string(body.size())
+    return "POST " + path + " HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\ncontent-length: " + std::to_string(body.size())
          + "\r\n\r\n" + body;
+}
+
+std::string contents(const char* file)
+{
+    std::ifstream in(file, std::ios::binary);
+    if (!in) die(file);
+    return {std::istreambuf_iterator<char>(in), {}};
 }
 
 } // namespace
@@ -178,7 +187,7 @@ std::string post(const std::string& body)
 int main(int argc, char** argv)
 {
     if (argc < 5) {
-        std::fprintf(stderr, "usage: sse_load stream|post|idle PORT CONNECTIONS SECONDS [MODEL] [BYTES]\n");
+        std::fprintf(stderr, "usage: sse_load stream|ask|post|idle PORT CONNECTIONS SECONDS [MODEL|PATH] [BYTES|FILE]\n");
         return 2;
     }
     const std::string mode = argv[1], model = argc > 5 ? argv[5] : "m";
@@ -191,5 +200,6 @@ int main(int argc, char** argv)
         while (body.size() + 5 < bytes) body += "the quick brown fox jumps over the lazy dog "[body.size() % 44];
         request = post(body + "\"}]}");
     }
-    Load(mode, std::atoi(argv[2]), std::atoi(argv[3]), std::atoll(argv[4]), request).run();
+    if (mode == "ask" && argc > 6) request = post(contents(argv[6]), argv[5]);
+    Load(mode == "ask" ? "stream" : mode, std::atoi(argv[2]), std::atoi(argv[3]), std::atoll(argv[4]), request).run();
 }
