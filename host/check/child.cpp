@@ -31,9 +31,7 @@ Page* page = nullptr;
 
 void put(char (&to)[256], std::string_view from)
 {
-    const auto size = std::min(from.size(), sizeof to - 1);
-    std::memcpy(to, from.data(), size);
-    to[size] = 0;
+    to[from.copy(to, sizeof to - 1)] = 0;
 }
 
 [[noreturn]] void say_what_was_thrown()
