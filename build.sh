@@ -25,7 +25,8 @@ usage() {
   package         .tar.gz and .deb of portolan and portolan-sdk into dist/
   clean           removes build/ and dist/
 
-Environment: PORTOLAN_JOBS (parallel jobs), PORTOLAN_NO_INSTALL=1 (never call apt-get), SECONDS (fuzz).
+Environment: PORTOLAN_JOBS (parallel jobs), PORTOLAN_NO_INSTALL=1 (never call apt-get), SECONDS (fuzz),
+PORTOLAN_CLIENT_PROGRAMS=1 (test installs Codex and Claude Code too, 800 MB, and runs them).
 TEXT
 }
 
@@ -94,6 +95,18 @@ build() { # preset, targets...
     say "built in $((SECONDS - began)) s"
 }
 
+install_npm() { # list in tests/clients, folder, what, which tests
+    command -v npm >/dev/null || return 0
+    ! cmp -s "tests/clients/$1" "$2/installed.json" || return 0
+    mkdir -p "$2"
+    cp "tests/clients/$1" "$2/package.json"
+    if (cd "$2" && timeout 300 npm install --no-package-lock --no-audit --no-fund --silent >"$2/npm.log" 2>&1); then
+        cp "tests/clients/$1" "$2/installed.json"
+    else
+        say "CLIENT TESTS: npm could not install $3 (no registry?); $4 will be skipped"
+    fi
+}
+
 # Official client libraries, into build/clients and nowhere else. Without a registry their tests skip, out loud.
 prepare_clients() {
     local at="$root/build/clients"
@@ -101,15 +114,8 @@ prepare_clients() {
     if ! command -v npm >/dev/null || ! python3 -c 'import venv, ensurepip' 2>/dev/null; then
         (need nodejs npm python3-venv) || say "CLIENT TESTS: Node or python3-venv cannot be installed here"
     fi
-    if command -v npm >/dev/null && ! cmp -s tests/clients/package.json "$at/node/installed.json"; then
-        mkdir -p "$at/node"
-        cp tests/clients/package.json "$at/node/package.json"
-        if (cd "$at/node" && timeout 300 npm install --no-package-lock --no-audit --no-fund --silent >"$at/npm.log" 2>&1); then
-            cp tests/clients/package.json "$at/node/installed.json"
-        else
-            say "CLIENT TESTS: npm could not install the libraries (no registry?); the Node client tests will be skipped"
-        fi
-    fi
+    install_npm package.json "$at/node" "the libraries" "the Node client tests"
+    [ "${PORTOLAN_CLIENT_PROGRAMS:-0}" != 1 ] || install_npm programs.json "$at/programs" "Codex and Claude Code" "their tests"
     if python3 -c 'import venv, ensurepip' 2>/dev/null && ! cmp -s tests/clients/requirements.txt "$at/python/installed.txt"; then
         if python3 -m venv "$at/python" && timeout 300 "$at/python/bin/pip" install --quiet -r tests/clients/requirements.txt >"$at/pip.log" 2>&1; then
             cp tests/clients/requirements.txt "$at/python/installed.txt"

@@ -165,6 +165,15 @@ void BlockWriter::end(std::string& out)
     ended(out);
 }
 
+Block* BlockWriter::open_text(std::uint32_t choice) noexcept
+{
+    if (choice >= choices_.size()) return nullptr;
+    auto& c = choices_[choice];
+    for (std::size_t i = c.blocks.size(); i-- > c.current;)
+        if (c.blocks[i].kind == Block::Kind::Text) return &c.blocks[i];
+    return nullptr;
+}
+
 std::string_view BlockWriter::arguments(const Block& block) noexcept
 {
     return block.text.find_first_not_of(" \t\r\n") == block.text.npos ? std::string_view("{}") : std::string_view(block.text);

@@ -22,6 +22,8 @@ struct Block {
     std::string id, name;                   ///< of a tool call; id: of an opaque one too
     std::string text;                       ///< all of it so far: text, thought, arguments, opaque data
     std::string details;                    ///< the entry of reasoning_details that seals it, or is an opaque block
+    std::string citations;                  ///< of a text: what its writer made of them, in a row
+    std::int64_t cited = 0;                 ///< how many
     std::size_t told = 0;                   ///< how much of `text` was handed to delta()
     Utf8Tail tail;
 };
@@ -71,6 +73,8 @@ protected:
     [[nodiscard]] const AnswerMeta& meta() const noexcept { return meta_; }
     [[nodiscard]] const Counts& counts() const noexcept { return counts_; }
     [[nodiscard]] std::deque<Choice>& choices() noexcept { return choices_; }
+    /// The last text of a choice that can still be added to; none: nullptr.
+    [[nodiscard]] Block* open_text(std::uint32_t choice) noexcept;
 
 private:
     Choice& at(std::uint32_t choice);

@@ -24,6 +24,14 @@ JsonValue either(JsonValue object, std::string_view camel, std::string_view snak
     return value ? value : object[snake];
 }
 
+/// A schema's type by name, or by number as protobuf has it; else empty.
+std::string type_name(JsonValue type)
+{
+    static constexpr std::array<std::string_view, 7> numbered{"", "string", "number", "integer", "boolean", "array", "object"};
+    const auto number = static_cast<std::size_t>(std::clamp<std::int64_t>(type.integer().value_or(0), 0, 6));
+    return type.string() ? core::lower(type.text()) : std::string(numbered[number]);
+}
+
 /// OpenAPI's schema, as Gemini has it, as JSON Schema.
 void write_schema(core::JsonText& json, JsonValue schema)
 {
@@ -42,8 +50,8 @@ void write_schema(core::JsonText& json, JsonValue schema)
     for (const auto member : schema) {
         const auto name = member.key();
         if (name == "nullable" || name == "propertyOrdering" || name == "property_ordering") continue;
-        if (name == "type" && member.string()) {
-            const auto type = core::quoted(core::lower(member.text()));
+        if (name == "type" && !type_name(member).empty()) {
+            const auto type = core::quoted(type_name(member));
             json.key("type").raw(nullable ? '[' + type + ",\"null\"]" : type);
         } else if (name == "properties" || name == "$defs" || name == "defs") {
             json.key(name).open('{');
@@ -328,11 +336,7 @@ private:
                 continue; // together, below
             else if (name == "responsemodalities" && modalities_are_text(member))
                 continue;
-            else if (name == "responselogprobs")
-                hub_.copy("logprobs", member);
-            else if (name == "logprobs")
-                hub_.copy("top_logprobs", member);
-            else
+            else // log probabilities too: their answer has no place for other providers'
                 hub_.lose("generationconfig." + name);
         }
         format(config);

@@ -7,6 +7,7 @@
 #include "dialect/hub_text.h"
 
 #include <algorithm>
+#include <map>
 
 namespace dialect {
 
@@ -51,7 +52,10 @@ private:
         json.open('{').key("candidates").open('[').open('{').key("content").open('{').key("parts").open('[');
         parts(json);
         json.close(']').key("role").inner("model").close('}');
-        if (!finish.empty()) json.key("finishReason").inner(finish);
+        if (!finish.empty()) {
+            json.key("finishReason").inner(finish);
+            grounding(json, choice);
+        }
         json.key("index").number(choice).close('}').close(']');
         if (usage) usage_metadata(json);
         tail(json);
@@ -100,6 +104,27 @@ private:
         json.close('}');
     }
 
+    /// Pages that an answer is from.
+    void message_member(std::uint32_t choice, std::string_view raw_key, std::string_view list, std::string&) override
+    {
+        if (raw_key != "annotations") return;
+        const core::JsonTree tree(list);
+        for (const auto annotation : tree.root()) {
+            const auto page = annotation["url_citation"];
+            if (!page["url"].string()) continue;
+            auto& all = pages_[choice];
+            core::JsonText json(all);
+            if (!all.empty()) all += ',';
+            json.open('{').key("web").open('{').key("uri").raw(page["url"].raw()).copy("title", page["title"]).close('}').close('}');
+        }
+    }
+
+    void grounding(core::JsonText& json, std::uint32_t choice) const
+    {
+        const auto pages = pages_.find(choice);
+        if (pages != pages_.end()) json.key("groundingMetadata").open('{').key("groundingChunks").raw('[' + pages->second + ']').close('}');
+    }
+
     void usage_metadata(core::JsonText& json) const
     {
         const auto& c = counts();
@@ -124,7 +149,9 @@ private:
         for (std::uint32_t i = 0; i < choices().size(); ++i) {
             json.open('{').key("content").open('{').key("parts").open('[');
             for (const auto& block : choices()[i].blocks) part(json, block);
-            json.close(']').key("role").inner("model").close('}').key("finishReason").inner(finish_of(choices()[i].reason)).key("index").number(i).close('}');
+            json.close(']').key("role").inner("model").close('}').key("finishReason").inner(finish_of(choices()[i].reason));
+            grounding(json, i);
+            json.key("index").number(i).close('}');
         }
         json.close(']');
         usage_metadata(json);
@@ -134,6 +161,7 @@ private:
 
     const bool stream_;
     const GeminiStream form_;
+    std::map<std::uint32_t, std::string> pages_; ///< by choice
     bool begun_ = false;
 };
 

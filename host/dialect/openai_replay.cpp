@@ -2,6 +2,7 @@
 #include "dialect/openai_parts.h"
 
 #include "core/json_scan.h"
+#include "core/json_tree.h"
 #include "dialect/openai_chunk.h"
 
 namespace dialect {
@@ -53,8 +54,9 @@ private:
         });
         if (!good) return false;
         if (body.starts_with('{')) {
-            if (whole_) delta(body, Part::Thoughts); // first, wherever they stand: they came before the answer
-            delta(body, whole_ ? Part::Others : Part::All);
+            const bool apart = whole_ || body.find("\"reasoning_details\"") != body.npos;
+            if (apart) delta(body, Part::Thoughts); // first, wherever they stand: they came before the answer
+            delta(body, apart ? Part::Others : Part::All);
         }
         for (const auto& [name, value] : others) sink_.other(choice_, false, name, value, out_);
         if (reason.size() > 2 && reason[0] == '"')
@@ -74,6 +76,7 @@ private:
     {
         JsonScanner scan(json, 256, false);
         bool reasoned = false; // some send the same under two names
+        std::string_view details;
         scan.object([&](const JsonString& key) {
             const char next = scan.peek();
             const auto words = [&](auto&& tell) {
@@ -93,17 +96,31 @@ private:
                 });
             if (key.raw == "refusal" && next == '"')
                 return words([&](const std::string& s) { sink_.refusal(choice_, s, out_); });
+            if (key.raw == "reasoning_details") return scan.skip(details);
             std::uint32_t place = 0;
             if (key.raw == "tool_calls" && next == '[') return scan.array([&] { return call(scan, place++); });
             if (key.raw == "function_call" && next == '{')
                 return function(scan, [&](const std::string& name, const std::string& arguments) {
-                    sink_.function_call(choice_, name, arguments, out_);
+                    if (!name.empty() || !arguments.empty()) sink_.function_call(choice_, name, arguments, out_);
                 });
             std::string_view value;
             if (!scan.skip(value)) return false;
             sink_.other(choice_, true, key.raw, value, out_);
             return true;
         });
+        if (!details.empty()) this->details(details, reasoned);
+    }
+
+    /// `told`: their texts stand in the message as plain reasoning, too.
+    void details(std::string_view list, bool told)
+    {
+        const core::JsonTree tree(list);
+        if (told || !tree.root().array()) return sink_.other(choice_, true, "reasoning_details", list, out_);
+        for (const auto entry : tree.root()) {
+            const auto text = entry[entry["type"].is("reasoning.summary") ? "summary" : "text"].text();
+            if (!text.empty()) sink_.reasoning(choice_, text, out_);
+            sink_.other(choice_, true, "reasoning_details", '[' + std::string(entry.raw()) + ']', out_);
+        }
     }
 
     /// Content as an array, as Mistral's thinking models send it.

@@ -98,6 +98,8 @@ private:
             function_output(entry);
         else if (type.is("reasoning"))
             thought(entry);
+        else if (type.is("item_reference") && entry["id"].inner().starts_with("rs_"))
+            hub_.lose("input.item_reference"); // a thought: the conversation goes on without it
         else if (type.is("item_reference") || type.is("compaction"))
             needs_state(type.inner());
         else
@@ -198,7 +200,7 @@ private:
     void thought(JsonValue entry)
     {
         if (hub_.plain()) return hub_.lose("input.reasoning");
-        if (turn_.spoke || turn_.calls) flush(); // it begins another turn of the model
+        if (turn_.spoke && !turn_.calls) flush(); // it begins another turn of the model; behind a call nothing may come before the result
         turn_.any = true;
         for (const auto summary : entry["summary"]) turn_.thought += summary["text"].inner();
         for (const auto content : entry["content"]) turn_.thought += content["text"].inner();
@@ -276,7 +278,11 @@ private:
             json().copy("name", format["name"]).copy("description", format["description"]).copy("schema", format["schema"]);
             json().copy("strict", format["strict"]).close('}').close('}');
         }
-        if (text["verbosity"].said()) hub_.lose("text.verbosity");
+        const auto verbosity = text["verbosity"];
+        if (!hub_.plain())
+            hub_.copy("verbosity", verbosity);
+        else if (verbosity.said())
+            hub_.lose("text.verbosity"); // most who speak OpenAI's language refuse it
     }
 
     void include(JsonValue list)

@@ -144,6 +144,27 @@ private:
         send(out);
     }
 
+    /// Pages that a text is from; places of another kind have no form here.
+    void message_member(std::uint32_t choice, std::string_view raw_key, std::string_view list, std::string& out) override
+    {
+        auto* block = raw_key == "annotations" && choice == 0 ? open_text(choice) : nullptr;
+        const core::JsonTree tree(block ? list : std::string_view());
+        for (const auto annotation : tree.root()) {
+            const auto page = annotation["url_citation"];
+            if (!page["url"].string()) continue;
+            std::string said;
+            core::JsonText json(said);
+            json.open('{').key("type").inner("url_citation").key("start_index").number(page["start_index"].integer().value_or(0));
+            json.key("end_index").number(page["end_index"].integer().value_or(0)).key("url").raw(page["url"].raw());
+            json.key("title").raw(page["title"].string() ? page["title"].raw() : "\"\"").close('}');
+            (block->citations += block->citations.empty() ? "" : ",") += said;
+            if (!stream_) continue;
+            item_event("response.output_text.annotation.added", *block).key("content_index").number(0);
+            text_.key("annotation_index").number(block->cited++).key("annotation").raw(said);
+            send(out);
+        }
+    }
+
     // -- objects
 
     static bool is_message(const Block& block) noexcept { return block.kind == Block::Kind::Text || block.kind == Block::Kind::Refusal; }
@@ -155,7 +176,7 @@ private:
             return;
         }
         json.open('{').key("type").inner("output_text").key("text").text(text);
-        json.key("annotations").open('[').close(']').key("logprobs").open('[').close(']').close('}');
+        json.key("annotations").raw('[' + (text.empty() ? std::string() : block.citations) + ']').key("logprobs").open('[').close(']').close('}');
     }
 
     static void summary(core::JsonText& json, std::string_view text)

@@ -347,8 +347,9 @@ wire::Task<void> ClientStream::finish()
     done_ = true;
     if (detached_) co_return;
     settle_form();
-    if (options_.counting && !raw_seen_) own(dialect_.token_count(usage_.input));
-    if (!relay_ && writer_) {
+    if (options_.counting && !raw_seen_) {
+        own(dialect_.token_count(usage_.input));
+    } else if (!relay_ && writer_) {
         scratch_.clear();
         if (usage_.said()) writer_->usage(counts_of(usage_));
         writer_->end(scratch_);

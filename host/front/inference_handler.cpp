@@ -192,7 +192,7 @@ wire::Task<void> ChatAnswer::refuse(const Fault& fault)
 bool ChatAnswer::somebody_counts()
 {
     const auto counts = [&](const routing::Choice& choice) {
-        return runtime_.endpoints[choice.target->endpoint].provider->match(door_.op, static_cast<dispatch::Dialect>(dialect_->number())).native;
+        return runtime_.endpoints[choice.target->endpoint].provider->match(door_.op, static_cast<dispatch::Dialect>(dialect_->number())).ok;
     };
     auto& order = decision_->order;
     if (std::none_of(order.begin(), order.end(), counts)) return false;

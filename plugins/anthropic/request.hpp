@@ -42,7 +42,7 @@ public:
     RequestWriter(std::string_view text, const portolan::Request& rq, std::int64_t usual_max_tokens, Manner manner)
         : in_(text), rq_(rq), model_(rq.model()), usual_max_tokens_(usual_max_tokens), manner_(manner)
     {
-        if (rq.choices() > 1) throw portolan::Error(PORTOLAN_E_UNSUPPORTED, "n: Claude gives one answer to a request");
+        hub::one_answer(rq, "Claude");
     }
 
     /// `counting`: for count_tokens, which takes no limits and no sampling.

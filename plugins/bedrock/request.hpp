@@ -21,7 +21,7 @@ public:
     RequestWriter(std::string_view text, const portolan::Request& rq, Manner manner)
         : in_(text), rq_(rq), claude_(rq.model().find("anthropic") != std::string_view::npos || rq.model().find("claude") != std::string_view::npos), manner_(manner)
     {
-        if (rq.choices() > 1) throw portolan::Error(PORTOLAN_E_UNSUPPORTED, "n: Bedrock gives one answer to a request");
+        hub::one_answer(rq, "Bedrock");
     }
 
     json write()
@@ -83,7 +83,8 @@ private:
         return {{"cachePoint", std::move(point)}};
     }
 
-    void append(const hub::Part& p, json& to)
+    /// `inside` of a result no mark may stand: it stands behind the result then.
+    void append(const hub::Part& p, json& to, bool inside = false)
     {
         const auto before = to.size();
         switch (p.kind) {
@@ -109,14 +110,18 @@ private:
         default: break;
         }
         const bool markable = p.kind != Kind::Thinking && p.kind != Kind::Sealed && to.size() > before;
-        if (p.cache.is_object() && markable && ++marks_ <= 4) to.push_back(mark(p.cache));
-        else if (p.cache.is_object()) in_.lost.add("cache_control");
+        const json* cache = &p.cache;
+        for (const auto& c : p.content)
+            if (c.cache.is_object()) cache = &c.cache;
+        if (inside || !cache->is_object()) return;
+        if (markable && ++marks_ <= 4) to.push_back(mark(*cache));
+        else in_.lost.add("cache_control");
     }
 
     json result(const hub::Part& p)
     {
         json content = json::array();
-        for (const auto& c : p.content) append(c, content);
+        for (const auto& c : p.content) append(c, content, true);
         if (content.empty()) content.push_back({{"text", "(empty)"}}); // an empty list is refused
         json out{{"toolUseId", hub::call_id(p.id)}, {"content", std::move(content)}};
         if (p.error) out["status"] = "error";

@@ -28,6 +28,8 @@ class ChatRequest {
 public:
     explicit ChatRequest(const portolan::Request& rq) : in_(rq.json())
     {
+        hub::one_answer(rq, "Cohere");
+        in_.lose_marks();
         out_["model"] = rq.model(), out_["stream"] = rq.stream();
         out_["messages"] = json::array();
         for (const auto& m : in_.take("messages")) message(m);

@@ -1,8 +1,8 @@
 // One exchange with an upstream that speaks OpenAI, exactly or nearly: what every such plugin has in common.
 #pragma once
 
+#include "responses.hpp"
 #include "think.hpp"
-#include "usage.hpp"
 
 #include <algorithm>
 #include <array>
@@ -11,8 +11,6 @@
 #include <vector>
 
 namespace hub::openai {
-
-using portolan::json;
 
 struct Operation {
     std::int32_t op;
@@ -114,79 +112,6 @@ inline std::string pointer_to(std::string_view name)
     return out;
 }
 
-inline std::int32_t fault_of(std::string_view code)
-{
-    if (code == "rate_limit_exceeded") return PORTOLAN_FAULT_RATE_LIMIT;
-    if (code == "insufficient_quota") return PORTOLAN_FAULT_QUOTA;
-    if (code == "context_length_exceeded") return PORTOLAN_FAULT_TOO_LONG;
-    if (code == "server_is_overloaded" || code == "slow_down") return PORTOLAN_FAULT_OVERLOADED;
-    if (code == "content_policy_violation" || code == "image_content_policy_violation") return PORTOLAN_FAULT_CONTENT;
-    if (code == "invalid_prompt" || code.starts_with("invalid_")) return PORTOLAN_FAULT_BAD_REQUEST;
-    return PORTOLAN_FAULT_SERVER;
-}
-
-/// The events of the Responses dialect, which the host does not read for itself. The client gets the bytes anyway.
-class ResponsesReader {
-public:
-    explicit ResponsesReader(bool text_wanted) : text_wanted_(text_wanted) {}
-
-    void read(const portolan::Frame& f, portolan::Events& out) const
-    {
-        if (f.whole()) return last(json::parse(f.data()), out);
-        const auto type = f.event().empty() ? type_of(f.data()) : f.event();
-        if (type == "response.completed" || type == "response.incomplete" || type == "response.failed")
-            last(json::parse(f.data()).at("response"), out);
-        else if (type == "error")
-            failed(json::parse(f.data()), out);
-        else if (text_wanted_ && type == "response.output_text.delta")
-            out.text(portolan::text(json::parse(f.data()), "/delta"));
-    }
-
-    /// True for what comes before any content: held back, so that a failure right after it can go to another candidate.
-    static bool opening(const portolan::Frame& f)
-    {
-        const auto type = f.event().empty() ? type_of(f.data()) : f.event();
-        return type == "response.created" || type == "response.queued" || type == "response.in_progress";
-    }
-
-    static void failed(const json& error, portolan::Events& out)
-    {
-        const auto& e = error.contains("error") && error["error"].is_object() ? error["error"] : error;
-        out.fault(fault_of(portolan::text(e, "/code")), portolan::text(e, "/message"));
-    }
-    void end(const json& response, portolan::Events& out) const { last(response, out); }
-
-private:
-    static std::string_view type_of(std::string_view data) // some servers leave the event line out
-    {
-        std::string_view type;
-        portolan::members(data, [&](std::string_view key, std::string_view value) {
-            if (key == "type" && value.size() > 2) type = value.substr(1, value.size() - 2);
-        });
-        return type;
-    }
-
-    void last(const json& response, portolan::Events& out) const
-    {
-        out.start(portolan::text(response, "/id"), portolan::text(response, "/model"));
-        const auto* counts = portolan::find(response, "/usage");
-        const auto usage = openai_usage(counts ? counts->dump() : "");
-        if (said(usage)) out.usage(usage);
-        const auto status = portolan::text(response, "/status");
-        if (status == "failed") return failed(response, out);
-        if (status == "incomplete")
-            return out.finish(portolan::text(response, "/incomplete_details/reason") == "content_filter"
-                                  ? "content_filter"
-                                  : "length");
-        bool calls = false;
-        for (const auto& item : portolan::at<json>(response, "/output", json::array()))
-            calls |= portolan::text(item, "/type") == "function_call" || portolan::text(item, "/type") == "custom_tool_call";
-        out.finish(calls ? "tool_calls" : "stop");
-    }
-
-    bool text_wanted_;
-};
-
 class Exchange : public portolan::Exchange {
 public:
     Exchange(const Settings& s, const portolan::Request& rq)
@@ -235,6 +160,7 @@ public:
         if (!done) f.whole() ? out.result(data) : out.chunk(data);
         if (!done) tell_usage(data, out);
         const bool relay = native_ && f.whole() != stream_; // a shape that was not asked for is assembled by the host
+        if (!relay && op_ == PORTOLAN_OP_CHAT) ended(data, done, out);
         if (relay && !(hide_usage_ && !f.whole() && !done && only_usage(data))) out.raw(f.raw());
     }
 
@@ -270,7 +196,8 @@ protected:
 private:
     void responses_frame(const portolan::Frame& f, portolan::Events& out)
     {
-        const bool relay = native_ && f.whole() != stream_;
+        const bool relay = native_ && f.whole() != stream_; // a shape that was not asked for is put together by the host
+        if (native_ && !relay) return f.whole() ? reply_.whole(json::parse(f.data()), out) : reply_.event(f, out);
         reader_.read(f, out);
         if (relay && ResponsesReader::opening(f)) return void(held_ += f.raw());
         if (relay && !held_.empty()) out.raw(std::exchange(held_, {}));
@@ -291,17 +218,21 @@ private:
     /// Nothing is relayed: the host writes an answer of its own from what it reads, so that no client meets what this upstream does differently.
     void tell(std::string_view data, bool whole, bool done, portolan::Events& out)
     {
-        if (done) {
-            if (s_.think_tags) end_thinking(out);
-            if (content_seen_ && !data.empty()) out.finish("stop"); // counts only if no reason was given before
-            return;
-        }
-        content_seen_ = content_seen_ || data.find("\"choices\":[]") == data.npos;
+        if (done && s_.think_tags) end_thinking(out);
+        ended(data, done, out);
+        if (done) return;
         if (s_.think_tags && data.find("\"content\"") != data.npos)
             told_apart(data, whole, out);
         else
             whole ? out.result(data) : out.chunk(data);
         tell_usage(data, out);
+    }
+
+    /// [DONE] is an end, too; it counts only if no reason was given before. Where bytes are relayed the host reads it there.
+    void ended(std::string_view data, bool done, portolan::Events& out)
+    {
+        if (done && content_seen_ && !data.empty()) out.finish("stop");
+        content_seen_ = content_seen_ || (!done && data.find("\"choices\":[]") == data.npos);
     }
 
     /// The chunk with its text split into text and reasoning; damage is for the host to find.
@@ -386,6 +317,7 @@ private:
     }
 
     ResponsesReader reader_;
+    ResponseReply reply_;
     bool asked_usage_ = false, refuse_usage_ = false, sent_max_tokens_ = false, rename_max_tokens_ = false;
     bool content_seen_ = false;
     std::map<unsigned, ThinkSplitter> think_; // by choice

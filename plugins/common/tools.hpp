@@ -3,6 +3,8 @@
 
 #include "conversation.hpp"
 
+#include <algorithm>
+
 namespace hub {
 
 struct Tool {
@@ -42,6 +44,12 @@ public:
         for (const char* name : {"model", "messages", "stream", "stream_options", "n"}) take(name);
         // what steers OpenAI's own storage and caches says nothing about the answer
         for (const char* name : {"store", "prompt_cache_key", "prompt_cache_retention", "safety_identifier", "metadata"}) take(name);
+    }
+
+    /// For an upstream that knows no prompt-cache marks.
+    void lose_marks()
+    {
+        if (marked(body_["messages"]) || marked(body_.value("tools", json()))) lost.add("cache_control");
     }
 
     /// The member, null if it is not there; it counts as understood.
@@ -175,6 +183,13 @@ public:
     Lost lost;
 
 private:
+    static bool marked(const json& list)
+    {
+        return list.is_array() && std::any_of(list.begin(), list.end(), [](const json& m) {
+            return m.is_object() && (m.contains("cache_control") || (m.contains("content") && marked(m["content"])));
+        });
+    }
+
     const json& list(const char* name)
     {
         static const json none = json::array();
@@ -183,6 +198,7 @@ private:
     }
     static bool says_nothing(const std::string& name, const json& v)
     {
+        if (name == "web_search_options") return v.is_null(); // {} asks for a search
         if (v.is_null() || v == false || v == json::object() || v == json::array()) return true;
         if (name == "modalities") return v == json::array({"text"});
         return v.is_number() && v == 0 && name.ends_with("_penalty");
@@ -191,6 +207,12 @@ private:
     json body_;
     std::set<std::string> seen_;
 };
+
+/// For an upstream that gives one answer to a request: somebody else may give more.
+inline void one_answer(const portolan::Request& rq, std::string_view who)
+{
+    if (rq.choices() > 1) throw portolan::Error(PORTOLAN_E_UNSUPPORTED, "n: " + std::string(who) + " gives one answer to a request");
+}
 
 /// Tokens that an effort stands for, where the upstream wants a number.
 inline std::int64_t budget_of(const Reasoning& r, std::int64_t highest)

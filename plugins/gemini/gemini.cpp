@@ -67,8 +67,9 @@ public:
 
     void frame(const portolan::Call&, const portolan::Frame& f, portolan::Events& out) override
     {
-        const bool relay = native_ && op_ == PORTOLAN_OP_CHAT && f.whole() != stream_ && (!stream_ || sse_);
         const auto data = f.data().substr(std::min(f.data().size(), f.data().find_first_not_of(" \t\r\n")));
+        const bool as_asked = stream_ ? !f.whole() && sse_ : f.whole() && !data.starts_with('[');
+        const bool relay = native_ && op_ == PORTOLAN_OP_CHAT && as_asked;
         if (!data.empty() && data != "[DONE]") said(json::parse(data), out);
         if (relay) out.raw(f.raw());
     }

@@ -46,7 +46,7 @@ private:
     {
         const auto at = from.find(name);
         if (at == from.end()) return;
-        const bool says_nothing = at->is_null() || *at == false || *at == json::object() || *at == json::array({"text"});
+        const bool says_nothing = at->is_null() || *at == false || (*at == json::object() && name != std::string_view("web_search_options")) || *at == json::array({"text"});
         if (!says_nothing) lost_.add(told);
         from.erase(at);
     }
@@ -80,7 +80,7 @@ private:
         if (role == "developer") m["role"] = "system";
         if (role == "assistant") put_thinking(m);
         if (role != "tool") leave_out(m, "name", "messages.name");
-        m.erase("cache_control"), m.erase("is_error");
+        leave_out(m, "cache_control", "cache_control"), m.erase("is_error");
         if (m.contains("tool_call_id") && m["tool_call_id"].is_string()) m["tool_call_id"] = nine(m["tool_call_id"]);
         for (auto& call : m.contains("tool_calls") && m["tool_calls"].is_array() ? m["tool_calls"] : none_) {
             if (!call.is_object()) continue;
@@ -90,7 +90,7 @@ private:
         }
         for (auto& part : m.contains("content") && m["content"].is_array() ? m["content"] : none_) {
             if (!part.is_object()) continue;
-            part.erase("cache_control");
+            leave_out(part, "cache_control", "cache_control");
             if (portolan::text(part, "/type") == "input_audio" && part["input_audio"].is_object()) part["input_audio"] = part["input_audio"].value("data", json());
             if (portolan::text(part, "/type") == "file") document(part);
         }

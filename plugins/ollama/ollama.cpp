@@ -27,6 +27,8 @@ class ChatRequest {
 public:
     explicit ChatRequest(const portolan::Request& rq) : in_(rq.json())
     {
+        hub::one_answer(rq, "Ollama");
+        in_.lose_marks();
         out_ = {{"model", rq.model()}, {"stream", rq.stream()}, {"messages", json::array()}};
         for (const auto& m : in_.take("messages")) message(m);
         add_options(in_, out_);

@@ -7,13 +7,15 @@ namespace {
 
 using portolan::json;
 
-constexpr const char* own_format = "openai-responses-v1"; // of reasoning items that go back unchanged
+using hub::openai::own_format;
 
 /// A chat request as a stateless response.
 class ResponseRequest {
 public:
     explicit ResponseRequest(const portolan::Request& rq) : in_(rq.json())
     {
+        hub::one_answer(rq, "the Responses API");
+        in_.lose_marks();
         out_ = {{"model", rq.model()}, {"stream", rq.stream()}, {"store", false}, {"input", json::array()}};
         for (const auto& m : in_.take("messages")) message(m);
         if (const auto most = in_.max_tokens(); most > 0) out_["max_output_tokens"] = std::max<std::int64_t>(most, 16); // the least that is taken
@@ -76,6 +78,17 @@ private:
         put({{"type", "message"}, {"role", role}, {"content", parts(content, false)}});
     }
 
+    /// Texts as one: parts of an answer must look like the API's own, with ids and annotations.
+    static json spoken(json parts)
+    {
+        std::string all;
+        for (const auto& p : parts) {
+            if (p["type"] != "output_text") return parts;
+            all += p["text"].get_ref<const std::string&>();
+        }
+        return all;
+    }
+
     void put(json item) { out_["input"].push_back(std::move(item)); }
 
     void assistant(const json& m, const json& content)
@@ -85,7 +98,7 @@ private:
                 put({{"type", "reasoning"}, {"id", portolan::text(d, "/id")}, {"summary", json::array()}, {"encrypted_content", portolan::text(d, "/data")}});
         auto said = parts(content, true);
         if (const auto refusal = portolan::text(m, "/refusal"); !refusal.empty()) said.push_back({{"type", "refusal"}, {"refusal", refusal}});
-        if (!said.empty()) put({{"type", "message"}, {"role", "assistant"}, {"content", std::move(said)}});
+        if (!said.empty()) put({{"type", "message"}, {"role", "assistant"}, {"content", spoken(std::move(said))}});
         const auto call = [&](const std::string& id, const json& function) {
             last_call_ = id;
             put({{"type", "function_call"}, {"call_id", id}, {"name", portolan::text(function, "/name")},
@@ -142,105 +155,6 @@ private:
     std::string last_call_;
 };
 
-/// What a response says, whole or as events, told as a chat's answer.
-class ResponseReply {
-public:
-    void whole(const json& r, portolan::Events& out)
-    {
-        if (const auto status = portolan::text(r, "/status"); status == "failed") return reader_.end(r, out);
-        for (const auto& item : portolan::at<json>(r, "/output", json::array())) {
-            const auto type = portolan::text(item, "/type");
-            if (type == "reasoning") {
-                for (const auto& s : portolan::at<json>(item, "/summary", json::array())) out.reasoning(portolan::text(s, "/text"));
-                if (portolan::at<json>(item, "/summary", json::array()).empty())
-                    for (const auto& c : portolan::at<json>(item, "/content", json::array())) out.reasoning(portolan::text(c, "/text"));
-            }
-            if (type == "message")
-                for (const auto& c : portolan::at<json>(item, "/content", json::array())) {
-                    if (portolan::text(c, "/type") == "output_text") out.text(portolan::text(c, "/text"));
-                    if (portolan::text(c, "/type") == "refusal") out.message(json{{"refusal", portolan::text(c, "/refusal")}}.dump());
-                }
-            if (is_call(type)) begin(item, out), arguments(item, out);
-            done(item, out);
-        }
-        reader_.end(r, out);
-    }
-
-    void event(std::string_view named, const json& e, portolan::Events& out)
-    {
-        const auto type = portolan::text(e, "/type").empty() ? std::string(named) : portolan::text(e, "/type");
-        if (type == "response.created") out.start(portolan::text(e, "/response/id"), portolan::text(e, "/response/model"));
-        if (type == "response.output_text.delta") out.text(portolan::text(e, "/delta"));
-        if (type == "response.reasoning_summary_text.delta" || type == "response.reasoning_text.delta") out.reasoning(portolan::text(e, "/delta"));
-        if (type == "response.refusal.delta") out.message(json{{"refusal", portolan::text(e, "/delta")}}.dump());
-        if (type == "response.output_item.added" && is_call(portolan::text(e, "/item/type"))) begin(e["item"], out);
-        if (type == "response.function_call_arguments.delta")
-            if (auto* call = find(portolan::text(e, "/item_id"))) {
-                const auto piece = portolan::text(e, "/delta");
-                call->told = call->told || !piece.empty();
-                if (!piece.empty()) out.tool_args(call->index, piece);
-            }
-        if (type == "response.output_item.done" && e.contains("item")) {
-            const auto& item = e["item"];
-            if (is_call(portolan::text(item, "/type"))) {
-                if (!find(portolan::text(item, "/id"))) begin(item, out);
-                arguments(item, out);
-            }
-            done(item, out);
-        }
-        if (type == "response.completed" || type == "response.incomplete" || type == "response.failed") reader_.end(e.at("response"), out);
-        if (type == "error") reader_.failed(e, out);
-    }
-
-private:
-    struct Call {
-        std::string item;
-        unsigned index;
-        bool told = false; ///< some of its arguments
-    };
-    static bool is_call(const std::string& type) { return type == "function_call" || type == "custom_tool_call"; }
-    Call* find(const std::string& item)
-    {
-        for (auto& c : calls_)
-            if (c.item == item) return &c;
-        return nullptr;
-    }
-    void begin(const json& item, portolan::Events& out)
-    {
-        calls_.push_back({portolan::text(item, "/id"), unsigned(calls_.size())});
-        out.tool_begin(calls_.back().index, portolan::text(item, "/call_id"), portolan::text(item, "/name"));
-    }
-    /// Those that did not come piece by piece.
-    void arguments(const json& item, portolan::Events& out)
-    {
-        auto* call = find(portolan::text(item, "/id"));
-        if (!call || std::exchange(call->told, true)) return;
-        if (portolan::text(item, "/type") == "custom_tool_call")
-            out.tool_args(call->index, json{{"input", portolan::text(item, "/input")}}.dump());
-        else if (const auto text = portolan::text(item, "/arguments"); !text.empty())
-            out.tool_args(call->index, text);
-    }
-    /// What must come back, and where the text is from.
-    static void done(const json& item, portolan::Events& out)
-    {
-        const auto sealed = portolan::text(item, "/encrypted_content");
-        if (portolan::text(item, "/type") == "reasoning" && !sealed.empty())
-            out.message(json{{"reasoning_details", json::array({json{{"type", "reasoning.encrypted"}, {"data", sealed}, {"id", portolan::text(item, "/id")}, {"format", own_format}}})}}.dump());
-        json annotations = json::array();
-        for (const auto& c : portolan::text(item, "/type") == "message" ? portolan::at<json>(item, "/content", json::array()) : json::array())
-            for (const auto& a : portolan::at<json>(c, "/annotations", json::array()))
-                if (portolan::text(a, "/type") == "url_citation") {
-                    json inner = a;
-                    inner.erase("type");
-                    annotations.push_back({{"type", "url_citation"}, {"url_citation", std::move(inner)}});
-                }
-        if (!annotations.empty()) out.message(json{{"annotations", std::move(annotations)}}.dump());
-    }
-
-    hub::openai::ResponsesReader reader_{false};
-    std::vector<Call> calls_;
-};
-
 class Translated final : public portolan::Exchange {
 public:
     explicit Translated(const hub::openai::Settings& s) : s_(s) {}
@@ -251,15 +165,12 @@ public:
     }
     void frame(const portolan::Call&, const portolan::Frame& f, portolan::Events& out) override
     {
-        const auto from = f.data().find_first_not_of(" \t\r\n");
-        if (from == f.data().npos || f.data().substr(from).starts_with("[DONE]")) return;
-        const auto j = json::parse(f.data());
-        f.whole() ? reply_.whole(j, out) : reply_.event(f.event(), j, out);
+        f.whole() ? reply_.whole(json::parse(f.data()), out) : reply_.event(f, out);
     }
 
 private:
     const hub::openai::Settings& s_;
-    ResponseReply reply_;
+    hub::openai::ResponseReply reply_;
 };
 
 class OpenAiResponses : public portolan::Provider {

@@ -98,7 +98,7 @@ TEST_CASE("trap 11: function calling modes")
 
 TEST_CASE("trap 30: Gemini's schemas become JSON Schema")
 {
-    const json schema = json::parse(R"({"type":"OBJECT","properties":{"type":{"type":"STRING","nullable":true},"n":{"type":"ARRAY","items":{"type":"INTEGER"}}},"required":["n"],"propertyOrdering":["n"]})");
+    const json schema = json::parse(R"({"type":"OBJECT","properties":{"type":{"type":"STRING","nullable":true},"n":{"type":5,"items":{"type":"INTEGER"}}},"required":["n"],"propertyOrdering":["n"]})");
     const auto hub = full(request({{"generationConfig", {{"responseMimeType", "application/json"}, {"responseSchema", schema}}},
                                    {"tools", {{{"functionDeclarations", {{{"name", "f"}, {"parameters", schema}}}}}}}}));
     const json want = json::parse(R"({"type":"object","properties":{"type":{"type":["string","null"]},"n":{"type":"array","items":{"type":"integer"}}},"required":["n"]})");
@@ -175,4 +175,14 @@ TEST_CASE("what has no place is told as lost")
 {
     const auto seen = read(request({{"safetySettings", {{{"category", "x"}}}}, {"tools", {{{"googleSearch", json::object()}}}}}));
     CHECK(seen.lost == std::vector<std::string>{"tools.googlesearch", "safetysettings"});
+}
+
+TEST_CASE("pages that an answer is from are its grounding")
+{
+    const auto answer = whole([](auto& w, auto& out) {
+        w.text(0, "Ruby", out);
+        w.message(0, R"({"annotations":[{"type":"url_citation","url_citation":{"url":"https://x","title":"X","start_index":0,"end_index":4}}]})", out);
+        w.finish(0, "stop", out);
+    });
+    CHECK(answer["candidates"][0]["groundingMetadata"] == json::parse(R"({"groundingChunks":[{"web":{"uri":"https://x","title":"X"}}]})"));
 }

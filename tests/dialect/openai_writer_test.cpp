@@ -463,6 +463,27 @@ TEST_CASE("content as an array of parts becomes text and reasoning")
     CHECK((a.reasoning == "hm" && a.text == "Hi"));
 }
 
+TEST_CASE("trap 59: members that are there and empty are not there")
+{
+    const auto out = ordered_json::parse(written(false, true, [](auto& w, auto& o) {
+        w.result(R"({"choices":[{"index":0,"finish_reason":"","message":{"role":"assistant","content":"hi","refusal":"",
+            "function_call":{"name":"","arguments":""},"tool_calls":null}}]})", o);
+    }));
+    CHECK(out["choices"][0]["finish_reason"] == "stop");
+    CHECK_FALSE(out["choices"][0]["message"].contains("function_call"));
+}
+
+TEST_CASE("trap 65: reasoning that is in reasoning_details alone is told as reasoning, each entry once")
+{
+    const std::string message = R"({"role":"assistant","content":"so","reasoning_details":[{"type":"reasoning.text","text":"hm","signature":"s"}]})";
+    const auto whole = ordered_json::parse(written(false, true, [&](auto& w, auto& o) { w.result(R"({"choices":[{"index":0,"message":)" + message + "}]}", o); }));
+    CHECK(whole["choices"][0]["message"]["reasoning_content"] == "hm");
+    CHECK(whole["choices"][0]["message"]["reasoning_details"].size() == 1);
+    const auto streamed = assembled(chunks_of(written(true, true, [&](auto& w, auto& o) { w.chunk(R"({"choices":[{"index":0,"delta":)" + message + "}]}", o); })));
+    CHECK(streamed.at(0).reasoning == "hm");
+    CHECK(streamed.at(0).text == "so");
+}
+
 TEST_CASE("nothing is written after the end")
 {
     const auto out = written(true, true, [](auto& w, auto& o) {

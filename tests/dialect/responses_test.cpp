@@ -188,5 +188,42 @@ TEST_CASE("trap 29, 32: tools, structured output and what is lost")
     CHECK(hub["tool_choice"]["function"]["name"] == "f");
     CHECK(hub["response_format"]["json_schema"]["name"] == "n");
     CHECK(hub["reasoning_effort"] == "low");
-    CHECK(seen.lost == std::vector<std::string>{"text.verbosity", "tools.web_search"});
+    CHECK(hub["verbosity"] == "low");
+    CHECK(seen.lost == std::vector<std::string>{"tools.web_search"});
+}
+
+TEST_CASE("trap 67: a seal that stands behind its call stays in the call's turn")
+{
+    const auto call = [](const char* id) { return json{{"type", "function_call"}, {"call_id", id}, {"name", "f"}, {"arguments", "{}"}}; };
+    const json seal{{"type", "reasoning"}, {"summary", json::array()}, {"encrypted_content", "c2VhbA=="}};
+    const json result{{"type", "function_call_output"}, {"call_id", "a"}, {"output", "1"}}, other{{"type", "function_call_output"}, {"call_id", "b"}, {"output", "2"}};
+    const auto hub = full(request({{"input", {{{"role", "user"}, {"content", "q"}}, call("a"), seal, call("b"), result, other}}}));
+    REQUIRE(hub["messages"].size() == 4);
+    CHECK(hub["messages"][1]["tool_calls"].size() == 2);
+    CHECK(hub["messages"][1]["reasoning_details"][0]["data"] == "c2VhbA==");
+    CHECK(hub["messages"][2]["tool_call_id"] == "a");
+}
+
+TEST_CASE("trap 77: a reference to a thought is told as lost, one to anything else needs state")
+{
+    const auto with = [](const char* id) { return request({{"input", {{{"role", "user"}, {"content", "q"}}, {{"type", "item_reference"}, {"id", id}}}}}).dump(); };
+    const auto thought = with("rs_1"), call = with("fc_1");
+    const auto kept = responses().hub(thought, false);
+    CHECK(kept.refused.empty());
+    CHECK(kept.lost == std::vector<std::string>{"input.item_reference"});
+    CHECK(responses().hub(call, false).refused.find("item_reference") != std::string::npos);
+}
+
+TEST_CASE("pages that a text is from are annotations, told one by one and in the whole")
+{
+    const auto list = events(written(true, [](auto& w, auto& out) {
+        w.text(0, "Ruby", out);
+        w.message(0, R"({"annotations":[{"type":"url_citation","url_citation":{"url":"https://x","title":"X","start_index":0,"end_index":4}},{"type":"file"}]})", out);
+        w.finish(0, "stop", out);
+    }));
+    const auto added = std::find_if(list.begin(), list.end(), [](const json& e) { return e["type"] == "response.output_text.annotation.added"; });
+    REQUIRE(added != list.end());
+    CHECK((*added)["annotation"] == json::parse(R"({"type":"url_citation","start_index":0,"end_index":4,"url":"https://x","title":"X"})"));
+    const auto& part = list.back()["response"]["output"][0]["content"][0];
+    CHECK(part["annotations"] == json::array({(*added)["annotation"]}));
 }

@@ -20,7 +20,7 @@ MISSED = {
     "ollama/ollama-native--ollm--test_ollama_streaming_generation": "/api/generate: a completion, not a chat",
 }
 # The recorder joined replies of several turns in one body, or shortened it.
-BROKEN_FIXTURES = ("cerebras/chat--pai--test_cerebras_streaming_with_tools", "openai-phase.1--0-s", "openai-reasoning-encrypted-content.1--0-s")
+BROKEN_FIXTURES = ("cerebras/chat--pai--test_cerebras_streaming_with_tools", "cererebras-structured-output-tools.1", "openai-phase.1--0-s", "openai-reasoning-encrypted-content.1--0-s")
 
 
 class Meaning:
@@ -29,6 +29,7 @@ class Meaning:
     def __init__(self):
         self.text, self.reasoning = collections.defaultdict(str), collections.defaultdict(str)
         self.calls = collections.defaultdict(dict)  # choice -> key -> [name, arguments]
+        self.details = collections.defaultdict(str)  # the same once more, or all there is of it
         self.input = self.output = None
 
     def call(self, choice, key, name="", arguments=""):
@@ -38,7 +39,7 @@ class Meaning:
 
     def summary(self):
         calls = {c: [(n, parsed(a)) for n, a in calls.values()] for c, calls in self.calls.items() if calls}
-        return {"text": {k: v for k, v in self.text.items() if v}, "reasoning": {k: v for k, v in self.reasoning.items() if v}, "calls": calls}
+        return {"text": {k: v for k, v in self.text.items() if v}, "reasoning": {k: v for k, v in {k: v or self.details[k] for k, v in self.reasoning.items()}.items() if v}, "calls": calls}
 
 
 def parsed(arguments):
@@ -81,6 +82,10 @@ def read_openai(values, m, whole):
             else:
                 m.text[at] += content or ""
             m.reasoning[at] += part.get("reasoning_content") or part.get("reasoning") or ""
+            m.details[at] += "".join(d.get("text") or d.get("summary") or "" for d in part.get("reasoning_details") or [])
+            legacy = part.get("function_call") or {}
+            if legacy.get("name") or legacy.get("arguments"):
+                m.call(at, "function", legacy.get("name"), legacy.get("arguments"))
             for position, call in enumerate(part.get("tool_calls") or []):
                 function = call.get("function") or {}
                 index = call.get("index", position)

@@ -1,0 +1,160 @@
+"""One member of a request at a time, from every client dialect to every provider: it changes what the upstream is asked, or it is refused, or it is told as
+lost. Nothing goes in silence."""
+
+import json
+import pathlib
+import sys
+import unittest
+from concurrent.futures import ThreadPoolExecutor
+
+from harness import Portolan, Upstream, run_tests, settings
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "clients" / "cross"))
+from upstreams import SPEAKERS, Said  # noqa: E402
+
+PDF, WAV, PNG = "JVBERi0=", "UklGRg==", "iVBORw0KGgo="
+MODELS = {"chat": "gpt-4o", "messages": "claude-sonnet-4-5", "responses": "gpt-4o", "gemini": "gemini-2.5-flash", "converse": "anthropic.claude-sonnet-4-5", "cohere": "command-a",
+          "ollama": "qwen3", "mistral": "mistral-large-latest"}
+FUNCTION = {"name": "f", "description": "d", "parameters": {"type": "object", "properties": {"a": {"type": "string"}}}}
+CHAT_TOOL = {"type": "function", "function": FUNCTION}
+MESSAGES_TOOL = {"name": "f", "description": "d", "input_schema": FUNCTION["parameters"]}
+RESPONSES_TOOL = {"type": "function", **FUNCTION, "strict": False}
+SCHEMA = {"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"], "additionalProperties": False}
+
+
+def say(*parts):
+    return [{"role": "user", "content": [{"type": "text", "text": "hi"}, *parts]}]
+
+
+# name -> members of the request; what is there without the member stands under "" of the same group
+CHAT = {
+    "": {"messages": say()}, "frequency_penalty": {"frequency_penalty": 0.4}, "presence_penalty": {"presence_penalty": 0.3}, "seed": {"seed": 4711}, "logprobs": {"logprobs": True},
+    "top_logprobs": {"logprobs": True, "top_logprobs": 3}, "logit_bias": {"logit_bias": {"50256": -17}}, "n": {"n": 2}, "service_tier": {"service_tier": "flex"},
+    "stop": {"stop": ["END"]}, "temperature": {"temperature": 0.7}, "top_p": {"top_p": 0.9}, "max_tokens": {"max_tokens": 77}, "user": {"user": "u1"}, "metadata": {"metadata": {"k": "v"}},
+    "reasoning_effort": {"reasoning_effort": "low"}, "json_object": {"response_format": {"type": "json_object"}},
+    "json_schema": {"response_format": {"type": "json_schema", "json_schema": {"name": "x", "schema": SCHEMA, "strict": True}}}, "verbosity": {"verbosity": "low"},
+    "modalities": {"modalities": ["text", "audio"], "audio": {"voice": "alloy", "format": "wav"}}, "prediction": {"prediction": {"type": "content", "content": "x"}},
+    "web_search_options": {"web_search_options": {}}, "prompt_cache_key": {"prompt_cache_key": "k"}, "safety_identifier": {"safety_identifier": "s"}, "store": {"store": True},
+    "audio in": {"messages": say({"type": "input_audio", "input_audio": {"data": WAV, "format": "wav"}})},
+    "document": {"messages": say({"type": "file", "file": {"filename": "a.pdf", "file_data": "data:application/pdf;base64," + PDF}})},
+    "picture": {"messages": say({"type": "image_url", "image_url": {"url": "data:image/png;base64," + PNG}})},
+    "name": {"messages": [{"role": "user", "name": "bob", "content": "hi"}]}, "cache mark": {"messages": [{"role": "user", "content": [{"type": "text", "text": "hi", "cache_control": {"type": "ephemeral"}}]}]},
+    "tools": {"tools": [CHAT_TOOL]}, "strict tool": {"tools": [{"type": "function", "function": {**FUNCTION, "parameters": SCHEMA, "strict": True}}]},
+    "server tool": {"tools": [{"type": "web_search"}]}, "required": {"tools": [CHAT_TOOL], "tool_choice": "required"},
+    "one at a time": {"tools": [CHAT_TOOL], "parallel_tool_calls": False}, "unheard of": {"frobnicate": 1},
+}
+MESSAGES = {
+    "": {"max_tokens": 50, "messages": say()}, "top_k": {"top_k": 17}, "temperature": {"temperature": 0.7}, "top_p": {"top_p": 0.9}, "stop_sequences": {"stop_sequences": ["END"]},
+    "metadata": {"metadata": {"user_id": "u1"}}, "service_tier": {"service_tier": "standard_only"}, "thinking": {"max_tokens": 4000, "thinking": {"type": "enabled", "budget_tokens": 2048}},
+    "effort": {"output_config": {"effort": "low"}}, "format": {"output_config": {"format": {"type": "json_schema", "schema": SCHEMA}}}, "container": {"container": "c1"},
+    "context_management": {"context_management": {"edits": [{"type": "clear_tool_uses_20250919"}]}}, "mcp_servers": {"mcp_servers": [{"type": "url", "url": "https://x.example", "name": "n"}]},
+    "document": {"messages": say({"type": "document", "source": {"type": "base64", "media_type": "application/pdf", "data": PDF}})},
+    "citations": {"messages": say({"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": "facts"}, "citations": {"enabled": True}})},
+    "picture": {"messages": say({"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": PNG}})},
+    "cache mark": {"messages": [{"role": "user", "content": [{"type": "text", "text": "hi", "cache_control": {"type": "ephemeral"}}]}]}, "tools": {"tools": [MESSAGES_TOOL]},
+    "strict tool": {"tools": [{**MESSAGES_TOOL, "input_schema": SCHEMA, "strict": True}]}, "server tool": {"tools": [{"type": "web_search_20250305", "name": "web_search"}]},
+    "any": {"tools": [MESSAGES_TOOL], "tool_choice": {"type": "any"}}, "one at a time": {"tools": [MESSAGES_TOOL], "tool_choice": {"type": "auto", "disable_parallel_tool_use": True}},
+    "unheard of": {"frobnicate": 1},
+}
+RESPONSES = {
+    "": {"input": [{"role": "user", "content": [{"type": "input_text", "text": "hi"}]}], "store": False}, "temperature": {"temperature": 0.7}, "top_p": {"top_p": 0.9}, "user": {"user": "u1"},
+    "max_output_tokens": {"max_output_tokens": 77}, "logprobs": {"include": ["message.output_text.logprobs"]}, "top_logprobs": {"top_logprobs": 3}, "truncation": {"truncation": "auto"},
+    "metadata": {"metadata": {"k": "v"}}, "service_tier": {"service_tier": "flex"}, "max_tool_calls": {"max_tool_calls": 3}, "verbosity": {"text": {"verbosity": "low"}},
+    "prompt_cache_key": {"prompt_cache_key": "k"}, "safety_identifier": {"safety_identifier": "s"}, "reasoning": {"reasoning": {"effort": "low"}},
+    "format": {"text": {"format": {"type": "json_schema", "name": "x", "schema": SCHEMA, "strict": True}}}, "instructions": {"instructions": "be brief"},
+    "document": {"input": [{"role": "user", "content": [{"type": "input_text", "text": "hi"}, {"type": "input_file", "filename": "a.pdf", "file_data": "data:application/pdf;base64," + PDF}]}]},
+    "file by id": {"input": [{"role": "user", "content": [{"type": "input_text", "text": "hi"}, {"type": "input_file", "file_id": "file-1"}]}]},
+    "audio in": {"input": [{"role": "user", "content": [{"type": "input_text", "text": "hi"}, {"type": "input_audio", "input_audio": {"data": WAV, "format": "wav"}}]}]},
+    "tools": {"tools": [RESPONSES_TOOL]}, "server tool": {"tools": [{"type": "web_search"}]}, "custom tool": {"tools": [{"type": "custom", "name": "c"}]},
+    "required": {"tools": [RESPONSES_TOOL], "tool_choice": "required"}, "one at a time": {"tools": [RESPONSES_TOOL], "parallel_tool_calls": False}, "unheard of": {"frobnicate": 1},
+}
+GEMINI = {
+    "": {"contents": [{"role": "user", "parts": [{"text": "hi"}]}]}, "topK": {"generationConfig": {"topK": 17}}, "temperature": {"generationConfig": {"temperature": 0.7}},
+    "topP": {"generationConfig": {"topP": 0.9}}, "seed": {"generationConfig": {"seed": 4711}}, "candidateCount": {"generationConfig": {"candidateCount": 2}},
+    "logprobs": {"generationConfig": {"responseLogprobs": True, "logprobs": 3}}, "presencePenalty": {"generationConfig": {"presencePenalty": 0.3}},
+    "stopSequences": {"generationConfig": {"stopSequences": ["END"]}}, "thinking": {"generationConfig": {"thinkingConfig": {"thinkingBudget": 2048, "includeThoughts": True}}},
+    "modalities": {"generationConfig": {"responseModalities": ["AUDIO"]}}, "mediaResolution": {"generationConfig": {"mediaResolution": "MEDIA_RESOLUTION_LOW"}},
+    "speechConfig": {"generationConfig": {"speechConfig": {"languageCode": "en-US"}}}, "schema": {"generationConfig": {"responseMimeType": "application/json", "responseJsonSchema": SCHEMA}},
+    "safety": {"safetySettings": [{"category": "HARM_CATEGORY_HARASSMENT", "threshold": "BLOCK_NONE"}]}, "cachedContent": {"cachedContent": "cachedContents/1"}, "labels": {"labels": {"k": "v"}},
+    "audio in": {"contents": [{"role": "user", "parts": [{"text": "hi"}, {"inlineData": {"mimeType": "audio/wav", "data": WAV}}]}]},
+    "document": {"contents": [{"role": "user", "parts": [{"text": "hi"}, {"inlineData": {"mimeType": "application/pdf", "data": PDF}}]}]},
+    "video": {"contents": [{"role": "user", "parts": [{"text": "hi"}, {"fileData": {"fileUri": "https://x.example/a.mp4", "mimeType": "video/mp4"}}]}]},
+    "search": {"tools": [{"googleSearch": {}}]}, "tools": {"tools": [{"functionDeclarations": [FUNCTION]}]},
+    "any": {"tools": [{"functionDeclarations": [FUNCTION]}], "toolConfig": {"functionCallingConfig": {"mode": "ANY"}}}, "unheard of": {"frobnicate": 1},
+}
+DIALECTS = {"chat": CHAT, "messages": MESSAGES, "responses": RESPONSES, "gemini": GEMINI}
+PATHS = {"chat": "/v1/chat/completions", "messages": "/v1/messages", "responses": "/v1/responses"}
+# What steers a provider's storage, caches and watch over users says nothing about the answer: no loss (docs/plugins/hub.md).
+HINTS = {"store", "metadata", "user", "prompt_cache_key", "safety_identifier", "truncation"}
+
+
+class Losses(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.upstreams, entries, cls.asked = [], [], {}
+        for name, make in SPEAKERS.items():
+            speaker = make()
+            reply = speaker.whole(Said("ok"))
+
+            def behave(call, name=name, reply=reply):
+                cls.asked[name] = call.json
+                call.reply(200, reply)
+
+            upstream = Upstream(behave)
+            cls.upstreams.append(upstream)
+            entries.append(speaker.entry(name, upstream.base.removesuffix("/v1"), "any"))
+        cls.host = Portolan(settings(*entries))
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.host.stop()
+        for upstream in cls.upstreams:
+            upstream.close()
+
+    def ask(self, dialect, upstream, body):
+        model = f"{upstream}/{MODELS[upstream]}"
+        if dialect == "gemini":
+            return self.host.ask("POST", f"/v1beta/models/{model.replace('/', '%2F')}:generateContent", body)
+        return self.host.ask("POST", PATHS[dialect], {**body, "model": model})
+
+    def silent(self, upstream):
+        """Members that went nowhere on their way to this upstream; one upstream at a time, so that what it was asked is known."""
+        for dialect, members in DIALECTS.items():
+            if dialect == upstream:
+                continue
+            def asked(more):
+                self.asked[upstream] = None
+                reply = self.ask(dialect, upstream, {**members[""], **more})
+                return reply, json.dumps(self.asked[upstream], sort_keys=True), reply.headers.get("x-portolan-dropped-params", "")
+
+            reply, plain, lost = asked({})
+            if reply.status != 200 or lost:
+                yield f"{dialect} to {upstream}: the plain request: {reply.status} {lost} {reply.body[:200]}"
+            if "tools" in members:
+                _, with_tools, _ = asked(members["tools"])
+            for name, more in members.items():
+                if not name or name in HINTS:
+                    continue
+                before = with_tools if "tools" in more and name not in ("tools", "server tool", "search", "custom tool", "strict tool") else plain
+                reply, changed, lost = asked(more)
+                if reply.status in (400, 422) and json.loads(reply.body)["error"]["message"]:
+                    continue
+                if reply.status != 200:
+                    yield f"{dialect} to {upstream}: {name}: {reply.status} {reply.body[:200]}"
+                elif changed == before and not lost:
+                    yield f"{dialect} to {upstream}: {name} is gone"
+
+    def test_nothing_is_left_out_in_silence(self):
+        with ThreadPoolExecutor(len(SPEAKERS)) as workers:
+            wrong = [x for found in workers.map(lambda u: list(self.silent(u)), SPEAKERS) for x in found]
+        self.assertFalse(wrong, f"\n{len(wrong)}\n" + "\n".join(wrong))
+        self.assertEqual([f for u in self.upstreams for f in u.failures], [])
+
+    def test_losses_are_counted_by_languages_and_field(self):
+        before = self.ask("messages", "cohere", {**MESSAGES[""], **MESSAGES["container"]})
+        self.assertEqual((before.status, before.headers["x-portolan-dropped-params"]), (200, "container"))
+        self.assertRegex(self.host.get("/metrics").body.decode(), r'portolan_translation_loss_total\{field="container",from="anthropic",to="cohere"\} \d')
+
+
+if __name__ == "__main__":
+    run_tests()
