@@ -72,14 +72,15 @@ private:
         upstream::Endpoint e;
         e.name = p.name;
         e.provider = std::move(made).value();
-        for (const auto& a : p.accounts) e.accounts.push_back({a.name, a.key.value});
-        e.base_url = p.base_url, e.ca_file = p.ca_file, e.proxy = p.proxy, e.tls_insecure = p.tls_insecure;
+        for (const auto& a : p.accounts) e.accounts.push_back({a.name, a.key.value, tokens_of(account_id(p, a) + p.settings_json)});
+        e.base_url = p.base_url.empty() ? std::string(e.provider->base_url()) : p.base_url; // else the plugin's manifest says where
+        e.ca_file = p.ca_file, e.proxy = p.proxy, e.tls_insecure = p.tls_insecure;
         e.proxies = {config_->proxy_http, config_->proxy_https, config_->proxy_all, config_->proxy_no};
         e.drain_on_disconnect = p.on_disconnect == "drain";
         e.timeouts = p.timeouts, e.breaker = rules_of(p.breaker), e.retries = health_.budget(p.name);
         for (const auto& [name, value] : p.extra_headers) e.extra_headers.emplace_back(core::lower(name), value);
         if (!e.provider->generates()) {
-            auto place = e.place_of(p.base_url);
+            auto place = e.place_of(e.base_url);
             if (!place) return problems_.push_back("provider " + p.name + ": base_url: " + place.fault().message);
             e.place = std::move(place).value();
         }
@@ -221,6 +222,16 @@ private:
         auto& slot = all[name];
         if (!slot) slot = std::make_shared<std::atomic<std::uint64_t>>(0);
         return slot;
+    }
+
+    /// An account's access token outlives a reload that leaves its key and its provider's settings as they were.
+    static std::shared_ptr<upstream::TokenCache> tokens_of(const std::string& account)
+    {
+        static std::map<std::string, std::weak_ptr<upstream::TokenCache>> all; // [load]: one thread at a time
+        std::erase_if(all, [](const auto& entry) { return entry.second.expired(); });
+        auto tokens = all[account].lock();
+        if (!tokens) all[account] = tokens = std::make_shared<upstream::TokenCache>();
+        return tokens;
     }
 
     void list_models()

@@ -64,8 +64,18 @@ Environment read_dotenv(std::string_view text, const std::string& file, std::vec
 
 std::optional<std::string> set_variable(const Environment& environment, const std::string& name)
 {
-    const auto found = environment.find(name);
+    if (const auto plus = name.find('+'); plus != name.npos) {
+        auto rest = name.substr(plus + 1);
+        const bool optional = rest.ends_with('?') && rest.find('+') == rest.npos;
+        if (optional) rest.pop_back();
+        const auto first = set_variable(environment, name.substr(0, plus)), others = set_variable(environment, rest);
+        if (!first || (!others && !optional)) return std::nullopt;
+        return others ? *first + ':' + *others : *first;
+    }
+    const bool names_file = name.starts_with('@');
+    const auto found = environment.find(names_file ? name.substr(1) : name);
     if (found == environment.end() || found->second.empty()) return std::nullopt;
+    if (names_file && !read_file(found->second)) return std::nullopt;
     return found->second;
 }
 

@@ -17,7 +17,8 @@ using Environment = std::map<std::string, std::string>;
 /// Lines that are none of this are warnings.
 [[nodiscard]] Environment read_dotenv(std::string_view text, const std::string& file, std::vector<Problem>& problems);
 
-/// The value of a variable; one that is empty counts as not set.
+/// The value of a variable; one that is empty counts as not set. "A+B+C?" is A's, B's and C's, joined by ':', where the last may be missing;
+/// "@A" is A's value if that is the path of a file that can be read.
 [[nodiscard]] std::optional<std::string> set_variable(const Environment& environment, const std::string& name);
 
 /// The first of the names that is set: name and value.

@@ -287,6 +287,9 @@ void describe(Visitor& v, Preset& p)
     v.text("tier", p.tier, "");
     v.flag("local", p.local, "");
     v.object("settings", p.settings, "");
+    v.text_map("settings_env", p.settings_env, false, "");
+    v.text_map("settings_key", p.settings_key, false, "");
+    v.flag("needs_url", p.needs_url, "");
     v.text_map("extra_headers", p.extra_headers, false, "");
     v.text("models", p.models, "");
     v.texts("catalog_provider", p.catalog_provider, "");

@@ -69,7 +69,9 @@ struct Preset {
     std::vector<std::string> key_env, url_env, aliases, catalog_provider;
     std::map<std::string, std::string> extra_headers;
     std::string settings = "{}";
-    bool local = false;
+    std::map<std::string, std::string> settings_env; ///< setting -> variables, separated by blanks; the first that is set
+    std::map<std::string, std::string> settings_key; ///< the same if the key is a JSON object: its members, or $VARIABLEs
+    bool local = false, needs_url = false;           ///< needs_url: each customer has an endpoint of his own
 };
 void describe(Visitor& v, Preset& preset);
 

@@ -81,7 +81,7 @@ std::vector<std::pair<Node, std::string>> providers_from_environment(const std::
     const auto member = [](std::string name, std::string value) { return Member{std::move(name), 0, 0, Node::scalar(std::move(value))}; };
     for (const auto& preset : presets) {
         const auto set = first_set(environment, preset.local ? preset.url_env : preset.key_env);
-        if (!set || (preset.base_url.empty() && !preset.url_env.empty() && !first_set(environment, preset.url_env))) continue; // each customer has an endpoint of his own
+        if (!set || (preset.needs_url && !first_set(environment, preset.url_env))) continue;
         out.emplace_back(Node::map({member("name", preset.name), member("type", preset.name)}), "env " + set->first);
     }
     if (const auto url = set_variable(environment, "UPSTREAM_BASE_URL")) {

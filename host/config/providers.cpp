@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
+#include <filesystem>
 #include <limits>
 
 namespace config {
@@ -59,9 +60,9 @@ public:
         if (p_.base_url.empty() && p_.component == "openai-compatible") wrong(e_.where, "base_url", "is needed: where is the API?");
         for (const auto& [name, value] : p_.extra_headers)
             if (!is_header_name(name)) wrong(e_.where, "extra_headers." + name, "is no name for a header");
-        settings();
         names();
         const bool has_key = accounts();
+        settings();
         read_models(e_, s_, preset_);
         e_.name = p_.name, e_.aliases = p_.aliases;
         if (!p_.enabled || p_.name.empty()) return;
@@ -78,9 +79,29 @@ private:
     {
         auto settings = ordered_json::parse(e_.settings, nullptr, false);
         if (!p_.base_url.empty()) settings["base_url"] = p_.base_url;
-        if (preset_ && preset_->auth != "bearer") settings["auth"] = preset_->auth;
+        if (preset_ && preset_->auth != "bearer" && !settings.contains("auth")) settings["auth"] = preset_->auth;
+        if (preset_) from_surroundings(settings);
         if (e_.mock_failure_rate_given) settings["failure_rate"] = e_.mock_failure_rate;
         p_.settings_json = settings.dump(-1, ' ', false, ordered_json::error_handler_t::replace);
+    }
+
+    /// What neither the entry nor the preset says, from variables, then from inside of the key.
+    void from_surroundings(ordered_json& settings) const
+    {
+        const auto variable = [&](const std::string& name) { return set_variable(s_.keys.environment, name).value_or(""); };
+        const auto fill = [&](const std::map<std::string, std::string>& sources, const ordered_json& key) {
+            for (const auto& [name, words] : sources)
+                for (const auto& word : core::split(words, ' ')) {
+                    if (settings.contains(name)) break;
+                    const bool is_member = key.is_object() && !word.starts_with('$');
+                    const auto value = is_member ? (key.contains(word) && key[word].is_string() ? key[word].get<std::string>() : "")
+                                                 : variable(word.starts_with('$') ? word.substr(1) : word);
+                    if (!value.empty()) settings[name] = value;
+                }
+        };
+        fill(preset_->settings_env, {});
+        if (p_.accounts.empty() || preset_->settings_key.empty()) return;
+        if (const auto key = ordered_json::parse(p_.accounts.front().key.value, nullptr, false); key.is_object()) fill(preset_->settings_key, key);
     }
 
     /// aliases means two things, as the keys of other routers ask for.
@@ -110,7 +131,12 @@ private:
         }
         std::string missing;
         if (e_.api_key.empty() && e_.api_key_env.empty() && e_.api_key_file.empty() && preset_) {
-            if (const auto set = first_set(s_.keys.environment, preset_->key_env)) e_.api_key_env = set->first;
+            if (const auto set = first_set(s_.keys.environment, preset_->key_env)) {
+                if (set->first.starts_with('@'))
+                    e_.api_key_file = std::filesystem::absolute(set->second).string();
+                else
+                    e_.api_key_env = set->first;
+            }
         }
         const std::size_t before = error_count(s_.keys.problems);
         Secret key = read_key(e_.api_key, e_.api_key_env, e_.api_key_file, e_.where, e_.path + ".api_key", s_.keys, &missing);

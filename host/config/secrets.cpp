@@ -2,6 +2,8 @@
 
 #include "core/text.h"
 
+#include <nlohmann/json.hpp>
+
 #include <algorithm>
 #include <array>
 #include <filesystem>
@@ -18,11 +20,20 @@ void warn_if_open(const std::string& file, const Where& where, const std::string
         sources.problems.push_back({where.file, where.line, where.column, path, "others than its owner can read " + file + "; chmod 600 mends it", true});
 }
 
+/// A service account's file is an object; on one line it is a key like any other.
+std::string on_one_line(std::string text)
+{
+    if (!text.starts_with('{')) return text;
+    const auto object = nlohmann::ordered_json::parse(text, nullptr, false);
+    return object.is_object() ? object.dump(-1, ' ', true, nlohmann::ordered_json::error_handler_t::replace) : text;
+}
+
 constexpr const char* unusable = "the key is empty, or has spaces or control characters in it";
 } // namespace
 
 bool is_usable_key(std::string_view key) noexcept
 {
+    if (key.starts_with('{') && nlohmann::json::accept(key)) return key.find('\n') == key.npos; // its strings may hold blanks
     return !key.empty() && std::all_of(key.begin(), key.end(), [](char c) { return c > 0x20 && c != 0x7f; });
 }
 
@@ -54,6 +65,7 @@ Secret read_key(const std::string& key, const std::string& key_env, const std::s
     } else {
         return {};
     }
+    out.value = on_one_line(std::move(out.value));
     if (!is_usable_key(out.value)) {
         wrong(std::string(unusable) + (key_env.empty() ? "" : " (" + key_env + ")"));
         return {};

@@ -14,7 +14,7 @@ struct KeySources {
     std::vector<std::string>& files; ///< what was read is added
 };
 
-/// No spaces and no control bytes in it, so that it fits into a header as it is.
+/// No spaces and no control bytes in it, so that it fits into a header as it is; or a JSON object on one line.
 [[nodiscard]] bool is_usable_key(std::string_view key) noexcept;
 
 /// A key given as itself, as the name of a variable or as a file, in this order. value is empty if there is none; unusable and

@@ -24,6 +24,14 @@ std::string base64(std::string_view bytes)
     return out;
 }
 
+std::string base64url(std::string_view bytes)
+{
+    auto out = base64(bytes);
+    while (out.ends_with('=')) out.pop_back();
+    for (char& c : out) c = c == '+' ? '-' : c == '/' ? '_' : c;
+    return out;
+}
+
 std::optional<std::string> from_base64(std::string_view text)
 {
     while (text.ends_with('=')) text.remove_suffix(1);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "core/features.h"
+#include "dialect/form.h"
 
 #include <cstdint>
 #include <string>
@@ -13,6 +14,8 @@ namespace dialect {
 
 struct ChatRequest {
     std::string_view bytes;                 ///< the client's body, extensions still in it
+    std::vector<FormField> fields;          ///< of a multipart body, views into `bytes`
+    std::string form;                       ///< of a multipart body: its text fields as a JSON object
     std::string hub;                        ///< the same in OpenAI's form; empty: `bytes` is
     std::vector<std::string_view> hub_present; ///< top-level members of `hub`
     std::vector<std::string> lost;          ///< members of `bytes` that `hub` does not have

@@ -68,6 +68,7 @@ struct Incoming {
     std::string_view body;
     std::string_view path_model; ///< where the path names the model (Gemini); empty: the body does
     bool path_stream = false;    ///< where the path says whether it streams
+    std::string_view content_type; ///< for operations that take files
 };
 
 /// A request in OpenAI's chat form, which every provider understands that does not speak the client's dialect.
@@ -114,6 +115,10 @@ const Dialect& openai_moderations();
 const Dialect& openai_rerank();
 const Dialect& openai_images();
 const Dialect& openai_speech();
+// These take multipart/form-data. [shared]
+const Dialect& openai_image_edits();
+const Dialect& openai_transcriptions();
+const Dialect& openai_translations();
 /// Embeddings whose vectors are wanted as base64 of little-endian float32, whatever the provider sends. [shared]
 const Dialect& openai_base64_embeddings();
 /// OpenAI Responses, without state. [shared]

@@ -67,10 +67,11 @@ private:
 
 class Operation final : public Dialect {
 public:
-    explicit Operation(Op op, bool base64 = false) : op_(op), base64_(base64) {}
+    explicit Operation(Op op, bool base64 = false, std::string_view task = {}) : op_(op), base64_(base64), task_(task) {}
 
     core::Result<ChatRequest> read(const Incoming& in, std::size_t max_depth) const override
     {
+        if (op_ == Op::ImageEdit || op_ == Op::Transcribe) return read_form_operation(op_, in.content_type, in.body, task_);
         return read_operation(op_, in.body, max_depth);
     }
     std::unique_ptr<AnswerWriter> writer(bool stream, bool usage_wanted) const override
@@ -91,6 +92,7 @@ public:
 private:
     const Op op_;
     const bool base64_;
+    const std::string_view task_;
 };
 
 } // namespace
@@ -108,6 +110,9 @@ OPERATION(moderations, Op::Moderations)
 OPERATION(rerank, Op::Rerank)
 OPERATION(images, Op::ImageGenerate)
 OPERATION(speech, Op::Speech)
+OPERATION(image_edits, Op::ImageEdit)
+OPERATION(transcriptions, Op::Transcribe)
+OPERATION(translations, Op::Transcribe, false, "translate")
 #undef OPERATION
 
 } // namespace dialect

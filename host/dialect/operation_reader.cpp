@@ -1,6 +1,7 @@
 // What an operation's request must have, and what of it the host must know; all else passes.
 #include "dialect/operation_reader.h"
 
+#include "core/text.h"
 #include "dialect/body_reader.h"
 
 #include <algorithm>
@@ -40,7 +41,7 @@ private:
 
     bool member(std::string_view name) override
     {
-        if (name == subject_of(op_) && op_ != Op::Transcribe) return subject(name);
+        if (name == subject_of(op_)) return subject(name);
         if (name == "query" && op_ == Op::Rerank) return has_query_ = true, fields_.text(name, query_);
         if (name == "encoding_format" && op_ == Op::Embeddings) return encoding();
         if (name == "user") return fields_.text(name, request_.user);
@@ -103,7 +104,7 @@ private:
 
     void finish() override
     {
-        if (!has_subject_ && op_ != Op::Transcribe) missing(subject_of(op_));
+        if (!has_subject_) missing(subject_of(op_));
         if (op_ == Op::Rerank && !has_query_) missing("query");
         request_.choices = static_cast<std::uint32_t>(choices_);
         request_.est_input_tokens = static_cast<std::int64_t>((bytes_ + query_.size() * request_.messages) / 4) + tokens_;
@@ -119,7 +120,64 @@ private:
     std::int64_t tokens_ = 0, choices_ = 1;
 };
 
+core::Fault refused(std::string message, std::string_view param, const char* code)
+{
+    return {.kind = core::FaultKind::BadRequest, .message = std::move(message), .code = code, .param = std::string(param)};
+}
+
+/// "image[]" is one of several called "image".
+std::string_view plain_name(std::string_view name) { return name.ends_with("[]") ? name.substr(0, name.size() - 2) : name; }
+
+/// Text fields as members of an object; those that come several times, or are called so, as lists.
+std::string object_of(const std::vector<FormField>& fields, std::vector<std::string_view>& present)
+{
+    std::string out = "{";
+    for (const auto& f : fields) {
+        if (f.file || std::find(present.begin(), present.end(), f.name) != present.end()) continue;
+        present.push_back(f.name);
+        std::string list;
+        int values = 0;
+        for (const auto& other : fields)
+            if (!other.file && other.name == f.name) (list += values++ ? "," : "") += core::quoted(other.bytes);
+        ((out += out.size() > 1 ? "," : "") += core::quoted(f.name)) += ':';
+        out += values > 1 || f.name.ends_with("[]") ? '[' + list + ']' : list;
+    }
+    return out + '}';
+}
+
 } // namespace
+
+core::Result<ChatRequest> read_form_operation(Op op, std::string_view content_type, std::string_view body, std::string_view task)
+{
+    auto fields = parse_form(content_type, body);
+    if (!fields) return std::move(fields).fault();
+    ChatRequest request;
+    request.bytes = body;
+    const std::string_view subject = op == Op::ImageEdit ? "image" : "file";
+    bool has_file = false, has_prompt = false;
+    for (const auto& f : *fields) {
+        if (f.file) {
+            has_file = has_file || plain_name(f.name) == subject;
+            continue;
+        }
+        if (!core::is_utf8(f.bytes)) return refused("The field '" + std::string(f.name) + "' is no UTF-8.", f.name, "invalid_value");
+        if (f.name == "model") request.model = f.bytes;
+        if (f.name == "user") request.user = f.bytes;
+        if (f.name == "prompt") has_prompt = !f.bytes.empty(), request.est_input_tokens = static_cast<std::int64_t>(f.bytes.size() / 4);
+        if (f.name == "stream" && f.bytes == "true")
+            return refused("Unsupported value: 'stream' is not available for " + std::string(core::op_name(op)) + " here.", "stream", "unsupported_value");
+        if (f.name != "n") continue;
+        const auto n = core::to_int(f.bytes);
+        if (!n || *n < 1 || *n > most_choices) return refused("Invalid 'n': a number from 1 to 128.", "n", "invalid_value");
+        request.choices = static_cast<std::uint32_t>(*n);
+    }
+    const auto missing = request.model.empty() ? std::string_view("model") : !has_file ? subject : op == Op::ImageEdit && !has_prompt ? std::string_view("prompt") : std::string_view();
+    if (!missing.empty()) return refused("Missing required parameter: '" + std::string(missing) + "'.", missing, "missing_required_parameter");
+    request.form = object_of(*fields, request.present);
+    if (!task.empty()) request.form.insert(1, R"("portolan_task":)" + core::quoted(task) + ',');
+    request.fields = std::move(*fields);
+    return request;
+}
 
 core::Result<ChatRequest> read_operation(core::Op op, std::string_view body, std::size_t max_depth)
 {

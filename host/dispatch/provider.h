@@ -6,6 +6,7 @@
 #include "core/result.h"
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <span>
 #include <string>
@@ -21,6 +22,12 @@ enum class Dialect : std::int32_t { OpenAi = 1, Responses = 2, Anthropic = 3, Ge
 
 using Pair = std::pair<std::string_view, std::string_view>;
 
+/// One field of a multipart request. Borrowed.
+struct FormPart {
+    std::string_view field, filename, content_type, bytes;
+    bool file = false;
+};
+
 /// One request as a provider gets it. Everything is borrowed and must outlive the attempt.
 struct ProviderRequest {
     Op op = Op::Chat;
@@ -28,6 +35,7 @@ struct ProviderRequest {
     bool stream = false, native = false, text_wanted = false, usage_wanted = false;
     std::uint32_t step = 0, choices = 1;
     std::string_view model, json;
+    std::span<const FormPart> parts = {};   ///< of a multipart request, whose text fields `json` has as an object
     std::span<const Pair> headers;          ///< lower-case names; the adapter passes on only those that the manifest names
     core::Features features = 0;
     std::int64_t deadline_us = 0;           ///< Unix time
@@ -76,8 +84,14 @@ struct HttpPlan {
     std::string method = "POST", url_base, path; ///< base: scheme://host[:port][/prefix], resolved from configuration or manifest
     std::vector<std::pair<std::string, std::string>> headers;
     std::string auth;                       ///< name of the manifest's auth entry, empty: none
-    bool own_body = false;                  ///< true: body; false: the request's json with `edits` applied
+    bool own_body = false;                  ///< true: body and pieces; false: the request's json with `edits` applied
     std::string body;
+    struct Piece {                          ///< what follows `body`
+        enum class Kind : std::uint8_t { Text, Part, PartInBase64, Field } kind = Kind::Text;
+        std::string text = {}, filename = {}, type = {}; ///< of a field: text is its name
+        std::size_t part = 0;               ///< of the request's parts
+    };
+    std::vector<Piece> pieces;              ///< if there are fields, one comes first and the body is a multipart one
     struct Edit { std::string pointer, json; };
     std::vector<Edit> edits;
     std::int32_t framing = 0;               ///< wire::Framing, 0: by content type
@@ -125,6 +139,12 @@ struct AuthScheme {
     std::string scheme;                     ///< bearer | header | query | sigv4 | gcp | oauth2
     std::string name;                       ///< of the header or query parameter
     std::string prefix;                     ///< before the key in a header, "" for none
+    std::map<std::string, std::string, std::less<>> more = {}; ///< service, region, scope, token_url, grant, client_id, send, plain
+    [[nodiscard]] std::string_view more_or_empty(std::string_view key) const
+    {
+        const auto at = more.find(key);
+        return at == more.end() ? std::string_view() : std::string_view(at->second);
+    }
 };
 
 /// How a component may be asked for an operation by a client that speaks `client`; nullopt-like: ok false.
@@ -141,6 +161,8 @@ public:
     [[nodiscard]] virtual Match match(Op op, Dialect client) const = 0;
     [[nodiscard]] virtual bool streams() const = 0;
     [[nodiscard]] virtual const AuthScheme* auth(std::string_view name) const = 0;
+    /// Where requests go unless the plugin names another of its manifest's roots; "" for a generator.
+    [[nodiscard]] virtual std::string_view base_url() const = 0;
     /// True for a generator: open_run(), else open().
     [[nodiscard]] virtual bool generates() const = 0;
     /// True if calls may block (a generator's step(); everything, if the plugin is in another process): then they are made on threads for

@@ -96,6 +96,7 @@ private:
     std::string model_;
     dialect::ChatRequest request_;
     dialect::HubForm plain_;
+    std::vector<dispatch::FormPart> parts_;
     std::vector<dispatch::Pair> headers_;
     std::string query_;
     std::optional<ChatAsk> ask_;
@@ -120,6 +121,7 @@ dialect::Incoming ChatAnswer::incoming(std::string_view body) const
 {
     dialect::Incoming in(body);
     in.path_model = door_.model, in.path_stream = door_.stream;
+    in.content_type = exchange_.head().headers.get("content-type");
     return in;
 }
 
@@ -127,7 +129,7 @@ dialect::Incoming ChatAnswer::incoming(std::string_view body) const
 void ChatAnswer::add_forms(dispatch::Job& job)
 {
     job.client = static_cast<dispatch::Dialect>(dialect_->number());
-    job.own = {request_.bytes, request_.present, {}, {}};
+    job.own = {request_.form.empty() ? request_.bytes : std::string_view(request_.form), request_.present, {}, {}};
     job.hub = {request_.hub, request_.hub_present, request_.lost, request_.refused};
     const auto needs_plain = [&](const auto& c) { return c.match.spoken && c.match.dialect != job.client; };
     if (std::any_of(job.order.begin(), job.order.end(), needs_plain)) plain_ = dialect_->hub(incoming(request_.bytes), true);
@@ -142,7 +144,8 @@ dispatch::Job ChatAnswer::job()
     add_forms(job);
     client_headers(exchange_.head(), headers_, query_);
     auto& rq = job.request;
-    rq.op = door_.op, rq.headers = headers_, rq.stream = request_.stream, rq.usage_wanted = request_.usage_wanted, rq.choices = request_.choices;
+    for (const auto& f : request_.fields) parts_.push_back({f.name, f.filename, f.content_type, f.bytes, f.file});
+    rq.op = door_.op, rq.headers = headers_, rq.parts = parts_, rq.stream = request_.stream, rq.usage_wanted = request_.usage_wanted, rq.choices = request_.choices;
     rq.features = request_.features, rq.deadline_us = deadline_us_ - wire::Loop::current()->now_us() + context_.services->clock->unix_us();
     rq.est_input_tokens = request_.est_input_tokens, rq.est_output_tokens = ask_->ask().request.est_output_tokens;
     rq.max_output_tokens = request_.max_output_tokens;
@@ -242,7 +245,8 @@ wire::Task<void> ChatAnswer::answer()
 wire::Task<bool> ChatAnswer::answer_again(std::string_view body)
 {
     const auto key = exchange_.head().headers.get("idempotency-key");
-    if (key.empty() || request_.stream || door_.op == core::Op::Speech || runtime_.config->idempotency.ttl_seconds == 0) co_return false;
+    const bool in_bytes = door_.op == core::Op::Speech || !request_.fields.empty(); // a form's boundary is another one each time
+    if (key.empty() || request_.stream || in_bytes || runtime_.config->idempotency.ttl_seconds == 0) co_return false;
     Fault fault{.kind = FaultKind::BadRequest, .param = "Idempotency-Key"};
     std::shared_ptr<const KeptAnswer> kept;
     auto found = Idempotency::Found::New;

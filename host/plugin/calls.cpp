@@ -211,11 +211,11 @@ const portolan_http http_table{
     [](portolan_handle id, portolan_str b) noexcept {
         if (auto* r = H::receiver(id, &Receivers::http)) r->body(view(b));
     },
-    [](portolan_handle id, std::uint32_t, std::int32_t) noexcept {
-        if (auto* r = H::receiver(id, &Receivers::http)) r->multipart();
+    [](portolan_handle id, std::uint32_t index, std::int32_t encoding) noexcept {
+        if (auto* r = H::receiver(id, &Receivers::http)) r->part(index, encoding);
     },
-    [](portolan_handle id, portolan_str, portolan_str, portolan_str) noexcept {
-        if (auto* r = H::receiver(id, &Receivers::http)) r->multipart();
+    [](portolan_handle id, portolan_str field, portolan_str filename, portolan_str type) noexcept {
+        if (auto* r = H::receiver(id, &Receivers::http)) r->form(view(field), view(filename), view(type));
     },
     [](portolan_handle id, portolan_str p, portolan_str j) noexcept {
         if (auto* r = H::receiver(id, &Receivers::http)) r->edit(view(p), view(j));

@@ -25,7 +25,8 @@ struct HttpReceiver {
     virtual void header(std::string_view name, std::string_view value) noexcept = 0;
     virtual void auth(std::string_view name) noexcept = 0;
     virtual void body(std::string_view bytes) noexcept = 0;
-    virtual void multipart() noexcept = 0; ///< part() and form()
+    virtual void part(std::size_t index, std::int32_t encoding) noexcept = 0;
+    virtual void form(std::string_view field, std::string_view filename, std::string_view type) noexcept = 0;
     virtual void edit(std::string_view pointer, std::string_view json) noexcept = 0;
     virtual void framing(std::int32_t kind) noexcept = 0;
     virtual void delay(std::int64_t us) noexcept = 0;

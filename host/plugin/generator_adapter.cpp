@@ -30,8 +30,8 @@ public:
 
     core::Status open(const dispatch::CallFacts& facts, const dispatch::ProviderRequest& request)
     {
-        std::vector<portolan_pair> headers;
-        const auto asked = abi_request(request, instance_->about(), headers);
+        RequestStore store;
+        const auto asked = abi_request(request, instance_->about(), store);
         Call call(instance_->callee(), Function::Open, facts_of(facts, instance_->limits().request_us));
         const auto status = call.run([&](const portolan_call* c) { return face_.open(instance_->self(), c, &asked, &run_); });
         if (status < 0) return fault_of_status(status, call.why());
@@ -73,6 +73,7 @@ public:
     PluginGenerator(std::shared_ptr<const Instance> instance, const portolan_generator& face) : ComponentFacts(std::move(instance)), face_(face) {}
 
     [[nodiscard]] bool generates() const override { return true; }
+    [[nodiscard]] std::string_view base_url() const override { return {}; }
     [[nodiscard]] bool blocks() const override { return instance_->about().blocking || instance_->isolated(); }
     core::Result<std::unique_ptr<dispatch::ProviderExchange>> open(const dispatch::CallFacts&, const dispatch::ProviderRequest&) const override
     {

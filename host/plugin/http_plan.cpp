@@ -13,7 +13,7 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::size_t max_headers = 100, max_header_bytes = 32'768, max_path_bytes = 16'384, max_edits = 1000;
+constexpr std::size_t max_headers = 100, max_header_bytes = 32'768, max_path_bytes = 16'384, max_edits = 1000, max_pieces = 1000;
 constexpr std::size_t max_lost = 64, max_lost_bytes = 64; // names of members, to be told
 constexpr std::int64_t max_delay_us = 3'600'000'000;
 
@@ -77,6 +77,8 @@ bool is_pointer(std::string_view p)
 
 } // namespace
 
+core::Result<std::string> expanded(const std::string& text, const std::string& config) { return expand(text, json::parse(config)); }
+
 core::Result<Bases> resolve_bases(const Component& about, const std::string& base_url, const std::string& config_text)
 {
     const json config = json::parse(config_text);
@@ -125,7 +127,36 @@ void Outgoing::auth(std::string_view name) noexcept
     if (!about_.auth.contains(plan_.auth)) wrong("it asks for credentials that its manifest does not name");
 }
 
-void Outgoing::body(std::string_view bytes) noexcept { plan_.own_body = true, plan_.body += bytes; }
+void Outgoing::body(std::string_view bytes) noexcept
+{
+    plan_.own_body = true;
+    if (plan_.pieces.empty())
+        plan_.body += bytes;
+    else
+        plan_.pieces.push_back({.text = std::string(bytes)});
+}
+
+void Outgoing::part(std::size_t index, std::int32_t encoding) noexcept
+{
+    using Kind = dispatch::HttpPlan::Piece::Kind;
+    if (index >= parts_) return wrong("it sends a part that the request does not have");
+    if (encoding != PORTOLAN_ENCODE_PLAIN && encoding != PORTOLAN_ENCODE_BASE64) return wrong("it asks for an encoding that this host does not know");
+    if (plan_.pieces.size() >= max_pieces) return wrong("its body has over 1000 pieces");
+    plan_.own_body = true;
+    plan_.pieces.push_back({.kind = encoding == PORTOLAN_ENCODE_BASE64 ? Kind::PartInBase64 : Kind::Part, .part = index});
+}
+
+void Outgoing::form(std::string_view field, std::string_view filename, std::string_view type) noexcept
+{
+    using Kind = dispatch::HttpPlan::Piece::Kind;
+    const auto fits = [](std::string_view text) { return text.find_first_of(std::string_view("\r\n\0", 3)) == text.npos; };
+    if (field.empty() || !fits(field) || !fits(filename) || !fits(type)) return wrong("a form's field has no name, or a line break in its head");
+    const bool behind_body = plan_.own_body && (plan_.pieces.empty() || plan_.pieces.front().kind != Kind::Field);
+    if (behind_body) return wrong("it opens a field behind a body that has none");
+    if (plan_.pieces.size() >= max_pieces) return wrong("its body has over 1000 pieces");
+    plan_.own_body = true;
+    plan_.pieces.push_back({.kind = Kind::Field, .text = std::string(field), .filename = std::string(filename), .type = std::string(type)});
+}
 
 void Outgoing::edit(std::string_view pointer, std::string_view value) noexcept
 {

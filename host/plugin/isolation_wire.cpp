@@ -57,6 +57,11 @@ void write_request(Writer& w, const portolan_request& q)
     plain.model = plain.json = {nullptr, 0};
     plain.headers = nullptr, plain.parts = nullptr, plain.part_count = 0;
     w.raw(plain).text(q.model).text(q.json).pairs(q.headers, q.header_count);
+    w.raw(static_cast<std::uint32_t>(q.part_count)); // a file's bytes stay with the host
+    for (std::size_t i = 0; i < q.part_count; ++i) {
+        const auto& p = *q.parts[i];
+        w.text(p.field).text(p.filename).text(p.content_type).raw(p.size).text(p.text);
+    }
 }
 
 RequestIn::RequestIn(Reader& r) : request(blank<portolan_request>(r))
@@ -64,7 +69,13 @@ RequestIn::RequestIn(Reader& r) : request(blank<portolan_request>(r))
     request.model = r.text(), request.json = r.text();
     headers_ = r.pairs();
     request.headers = headers_.data(), request.header_count = headers_.size();
-    request.parts = nullptr, request.part_count = 0;
+    parts_.resize(r.count(4 * sizeof(std::uint32_t) + sizeof(std::int64_t)));
+    for (auto& p : parts_) {
+        p.struct_size = sizeof p, p.field = r.text(), p.filename = r.text(), p.content_type = r.text();
+        p.size = r.raw<std::int64_t>(), p.text = r.text();
+    }
+    for (const auto& p : parts_) part_list_.push_back(&p);
+    request.parts = part_list_.data(), request.part_count = part_list_.size();
 }
 
 void write_reply(Writer& w, const portolan_reply& p) { w.raw(p.http_status).pairs(p.headers, p.header_count).text(p.body); }
@@ -201,7 +212,8 @@ void Recorder::line(std::string_view m, std::string_view b, std::string_view p) 
 void Recorder::header(std::string_view n, std::string_view v) noexcept { to(Op::Header).text(n).text(v); }
 void Recorder::auth(std::string_view n) noexcept { to(Op::Auth).text(n); }
 void Recorder::body(std::string_view b) noexcept { to(Op::Body).text(b); }
-void Recorder::multipart() noexcept { to(Op::Multipart); }
+void Recorder::part(std::size_t index, std::int32_t encoding) noexcept { to(Op::Part).raw(static_cast<std::uint32_t>(index)).raw(encoding); }
+void Recorder::form(std::string_view field, std::string_view filename, std::string_view type) noexcept { to(Op::Form).text(field).text(filename).text(type); }
 void Recorder::edit(std::string_view p, std::string_view j) noexcept { to(Op::Edit).text(p).text(j); }
 void Recorder::framing(std::int32_t kind) noexcept { to(Op::Framing).raw(kind); }
 void Recorder::delay(std::int64_t us) noexcept { to(Op::Delay).raw(us); }
@@ -253,7 +265,15 @@ bool replay_other(Op op, Reader& r, portolan_handle id)
     }
     if (op == Op::Auth) return http_table.auth(id, one()), true;
     if (op == Op::Body) return http_table.body(id, one()), true;
-    if (op == Op::Multipart) return http_table.part(id, 0, 0), true;
+    if (op == Op::Part) {
+        const auto index = r.raw<std::uint32_t>();
+        const auto encoding = r.raw<std::int32_t>();
+        return http_table.part(id, index, encoding), true;
+    }
+    if (op == Op::Form) {
+        const auto field = one(), filename = one(), type = one();
+        return http_table.form(id, field, filename, type), true;
+    }
     if (op == Op::Edit) {
         const auto pointer = one(), json = one();
         return http_table.edit(id, pointer, json), true;

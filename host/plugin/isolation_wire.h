@@ -15,7 +15,7 @@ constexpr std::uint32_t max_message = 160u << 20; ///< the largest legal frame (
 enum class Ask : std::uint8_t { Create = 1, Destroy, Open, Request, Frame, End, Classify, Close, Step, Decide, Learn, Restore };
 enum class Face : std::uint8_t { Provider = 1, Generator, Policy };
 /// What a plugin's call into its host becomes; Done is the last one, with the status.
-enum class Op : std::uint8_t { Done = 1, Log, Fail, Emit, Later, Line, Header, Auth, Body, Multipart, Edit, Framing, Delay, Lost, Pick, Skip, AskOut, Keep, Write };
+enum class Op : std::uint8_t { Done = 1, Log, Fail, Emit, Later, Line, Header, Auth, Body, Part, Form, Edit, Framing, Delay, Lost, Pick, Skip, AskOut, Keep, Write };
 
 class Writer {
 public:
@@ -87,6 +87,8 @@ struct RequestIn {
 
 private:
     std::vector<portolan_pair> headers_;
+    std::vector<portolan_part> parts_;
+    std::vector<const portolan_part*> part_list_;
 };
 
 void write_reply(Writer&, const portolan_reply&);
@@ -142,7 +144,8 @@ public:
     void header(std::string_view name, std::string_view value) noexcept override;
     void auth(std::string_view name) noexcept override;
     void body(std::string_view bytes) noexcept override;
-    void multipart() noexcept override;
+    void part(std::size_t index, std::int32_t encoding) noexcept override;
+    void form(std::string_view field, std::string_view filename, std::string_view type) noexcept override;
     void edit(std::string_view pointer, std::string_view json) noexcept override;
     void framing(std::int32_t kind) noexcept override;
     void delay(std::int64_t us) noexcept override;

@@ -135,6 +135,11 @@ AuthEntry auth_entry(const json& value, const std::string& at)
             wrong(below(at, "grant"), "must be refresh_token or client_credentials");
     } else if (entry.scheme != "bearer")
         wrong(below(at, "scheme"), "must be one of bearer, header, query, sigv4, gcp, oauth2");
+    if (entry.scheme == "oauth2" && entry.more.contains("send") && entry.more["send"] != "bearer") {
+        if (entry.more["send"] != "header") wrong(below(at, "send"), "must be bearer or header");
+        need("name");
+        if (!is_token(entry.name)) wrong(below(at, "name"), "is no name of a header or parameter");
+    }
     if (entry.prefix.find_first_of(std::string_view("\r\n\0", 3)) != std::string::npos) wrong(below(at, "prefix"), "holds a line break");
     return entry;
 }
@@ -167,6 +172,9 @@ Component component(const json& value, const std::string& at)
         c.bases[name] = url.get<std::string>();
     });
     each(value, at, "auth", [&](const std::string& name, const json& entry, const std::string& here) { c.auth[name] = auth_entry(entry, here); });
+    for (const auto& [name, entry] : c.auth)
+        if (const auto plain = entry.more.find("plain"); plain != entry.more.end() && !c.auth.contains(plain->second))
+            wrong(below(below(below(at, "auth"), name), "plain"), "must name an entry of auth");
     c.client_headers = texts_at(value, at, "client_headers");
     c.reply_headers = texts_at(value, at, "reply_headers");
     for (auto* list : {&c.client_headers, &c.reply_headers})

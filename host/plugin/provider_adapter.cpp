@@ -42,7 +42,7 @@ public:
 
     core::Status open(const dispatch::CallFacts& facts, const dispatch::ProviderRequest& request)
     {
-        const auto asked = abi_request(request, shared_->instance->about(), request_headers_);
+        const auto asked = abi_request(request, shared_->instance->about(), request_store_);
         Call call(callee(), Function::Open, facts_of(facts, limits().request_us));
         const auto status =
             call.run([&](const portolan_call* c) { return shared_->face.open(shared_->instance->self(), c, &asked, &exchange_); });
@@ -54,8 +54,8 @@ public:
     core::Result<dispatch::HttpPlan> request(const dispatch::CallFacts& facts, const dispatch::ProviderRequest& request) override
     {
         native_ = request.native;
-        const auto asked = abi_request(request, shared_->instance->about(), request_headers_);
-        Outgoing out(shared_->instance->about(), shared_->bases);
+        const auto asked = abi_request(request, shared_->instance->about(), request_store_);
+        Outgoing out(shared_->instance->about(), shared_->bases, request.parts.size());
         Call call(callee(), Function::Request, facts_of(facts, limits().request_us), {.http = &out});
         const auto status = call.run([&](const portolan_call* c) { return shared_->face.request(exchange_, c, &asked, &http_table); });
         if (out.broke_a_rule()) call.refuse_result();
@@ -106,7 +106,8 @@ private:
     std::shared_ptr<const Shared> shared_;
     void* exchange_ = nullptr;
     bool open_ = false, native_;
-    std::vector<portolan_pair> request_headers_, reply_headers_;
+    RequestStore request_store_;
+    std::vector<portolan_pair> reply_headers_;
 };
 
 class PluginProvider final : public ComponentFacts {
@@ -115,6 +116,11 @@ public:
 
     [[nodiscard]] bool generates() const override { return false; }
     [[nodiscard]] bool blocks() const override { return instance_->isolated(); }
+    [[nodiscard]] std::string_view base_url() const override
+    {
+        const auto own = shared_->bases.find("");
+        return own == shared_->bases.end() ? std::string_view() : std::string_view(own->second);
+    }
     core::Result<std::unique_ptr<dispatch::ProviderExchange>> open(const dispatch::CallFacts& facts, const dispatch::ProviderRequest& request) const override
     {
         if (const auto may = may_call(instance_->callee()); !may) return may.fault();

@@ -61,9 +61,14 @@ SAME(dispatch::EventKind::Raw, PORTOLAN_EV_RAW);
 SAME(dispatch::EventKind::Message, PORTOLAN_EV_MESSAGE);
 #undef SAME
 
-portolan_request abi_request(const dispatch::ProviderRequest& from, const Component& about, std::vector<portolan_pair>& headers)
+portolan_request abi_request(const dispatch::ProviderRequest& from, const Component& about, RequestStore& store)
 {
-    headers.clear();
+    auto& [headers, parts, part_pointers] = store;
+    headers.clear(), parts.clear(), part_pointers.clear();
+    for (const auto& p : from.parts)
+        parts.push_back({sizeof(portolan_part), 0, to_abi(p.field), to_abi(p.filename), to_abi(p.content_type), static_cast<std::int64_t>(p.bytes.size()),
+                         p.file ? portolan_str{} : to_abi(p.bytes)});
+    for (const auto& p : parts) part_pointers.push_back(&p);
     for (const auto& [name, value] : from.headers)
         if (std::find(about.client_headers.begin(), about.client_headers.end(), name) != about.client_headers.end())
             headers.push_back({to_abi(name), to_abi(value)});
@@ -76,6 +81,7 @@ portolan_request abi_request(const dispatch::ProviderRequest& from, const Compon
     r.step = from.step, r.choices = from.choices;
     r.model = to_abi(from.model), r.json = to_abi(from.json);
     r.headers = headers.data(), r.header_count = headers.size();
+    r.parts = part_pointers.data(), r.part_count = part_pointers.size();
     r.features = from.features, r.deadline_us = from.deadline_us;
     r.est_input_tokens = from.est_input_tokens, r.est_output_tokens = from.est_output_tokens, r.max_output_tokens = from.max_output_tokens;
     r.messages = from.messages, r.tools = from.tools, r.images = from.images, r.reasoning = from.reasoning;

@@ -9,8 +9,15 @@
 
 namespace plugin {
 
-/// The ABI's picture of a request; borrows everything from it. `headers` holds the list that it points to.
-portolan_request abi_request(const dispatch::ProviderRequest&, const Component&, std::vector<portolan_pair>& headers);
+/// The lists that a portolan_request points to.
+struct RequestStore {
+    std::vector<portolan_pair> headers;
+    std::vector<portolan_part> parts;
+    std::vector<const portolan_part*> part_pointers;
+};
+
+/// The ABI's picture of a request; borrows everything from it, and the lists from `store`.
+portolan_request abi_request(const dispatch::ProviderRequest&, const Component&, RequestStore& store);
 
 void fill_pairs(std::span<const dispatch::Pair>, std::vector<portolan_pair>& out);
 

@@ -1,9 +1,9 @@
 #include "upstream/attempt.h"
 
-#include "core/json_edit.h"
 #include "upstream/buffered_events.h"
 #include "upstream/credentials.h"
 #include "upstream/headroom.h"
+#include "upstream/request_bytes.h"
 #include "upstream/retry_after.h"
 
 #include <algorithm>
@@ -98,6 +98,7 @@ void Attempt::abort() noexcept
 {
     aborted_ = true;
     if (call_) call_->abort();
+    token_fetch_.abort();
 }
 
 wire::Task<core::Result<const wire::ReplyHead*>> Attempt::send(const wire::ClientRequest& request)
@@ -196,19 +197,23 @@ wire::Task<Fault> Attempt::generate(const AttemptRequest& request, AnswerSink& s
     co_return completeness(sink, false);
 }
 
-wire::Task<Fault> Attempt::call_out(const AttemptRequest& request, AnswerSink& sink, AttemptResult& result)
+wire::Task<Attempt::Opened> Attempt::open_exchange(const AttemptRequest& request)
 {
     const auto& provider = *request.endpoint->provider;
-    core::Result<std::unique_ptr<dispatch::ProviderExchange>> exchange = Fault{};
-    if (provider.blocks()) {
-        std::function<void()> open = [&] { exchange = provider.open(facts(request), request.request); };
-        const bool made = co_await on_thread(std::move(open));
-        if (!made) co_return busy();
-    } else
-        exchange = provider.open(facts(request), request.request);
+    if (!provider.blocks()) co_return provider.open(facts(request), request.request);
+    Opened exchange = Fault{};
+    std::function<void()> open = [&] { exchange = provider.open(facts(request), request.request); };
+    const bool called = co_await on_thread(std::move(open));
+    if (!called) co_return busy();
+    co_return exchange;
+}
+
+wire::Task<Fault> Attempt::call_out(const AttemptRequest& request, AnswerSink& sink, AttemptResult& result)
+{
+    auto exchange = co_await open_exchange(request);
     if (!exchange) co_return std::move(exchange).fault();
     auto rq = request.request;
-    bool rebuilt = false;
+    bool rebuilt = false, renewed = false;
     for (bool more = true; more;) {
         more = false;
         auto fault = co_await one_round(request, **exchange, rq, sink, result, more);
@@ -217,10 +222,49 @@ wire::Task<Fault> Attempt::call_out(const AttemptRequest& request, AnswerSink& s
             sink.begin(request.request.native, !request.request.stream);
             continue;
         }
+        if (token_may_be_renewed(request, fault, result) && !renewed && !aborted_) {
+            renewed = more = true;
+            exchange = co_await open_exchange(request);
+            if (!exchange) co_return std::move(exchange).fault();
+            rq = request.request;
+            sink.begin(request.request.native, !request.request.stream);
+            continue;
+        }
         if (fault.kind != FaultKind::None) co_return fault;
         ++rq.step;
     }
     co_return completeness(sink, !request.request.stream);
+}
+
+bool Attempt::token_may_be_renewed(const AttemptRequest& request, const Fault& fault, const AttemptResult& result)
+{
+    if (fault.kind != FaultKind::UpstreamAuth || result.status != 401 || token_.empty()) return false;
+    request.account->tokens->forget(token_);
+    return token_fetch_.kept();
+}
+
+wire::Task<core::Status> Attempt::authorize(const AttemptRequest& request, dispatch::HttpPlan& plan, const core::Splice& body, const wire::Origin& origin,
+                                            std::string& target)
+{
+    const auto& key = request.account->key;
+    const auto* scheme = scheme_for(*request.endpoint->provider, plan.auth, key);
+    if (!scheme) co_return Fault{.kind = FaultKind::PluginFailed, .message = "The plugin asked for credentials that its manifest does not name."};
+    token_.clear();
+    ToSign signable{plan.method, origin.authority, {}, {}, 0};
+    if (!key.empty() && exchanges_key(*scheme)) {
+        const Waiting waiting(*this);
+        auto token = co_await token_fetch_.run(*request.endpoint, *request.account, *scheme, request.deadline_us);
+        if (!token) co_return std::move(token).fault();
+        token_ = std::move(token).value();
+    }
+    std::string hash;
+    if (!key.empty() && signs_body(*scheme)) {
+        auto hashed = co_await body_hash(body);
+        if (!hashed) co_return std::move(hashed).fault();
+        hash = std::move(hashed).value();
+    }
+    signable.body_hash = hash, signable.unix_us = clock_.unix_us();
+    co_return add_credentials(*scheme, token_.empty() ? key : token_, signable, target, plan.headers);
 }
 
 wire::Task<Fault> Attempt::one_round(const AttemptRequest& request, dispatch::ProviderExchange& exchange, dispatch::ProviderRequest rq,
@@ -249,36 +293,33 @@ wire::Task<Fault> Attempt::one_round(const AttemptRequest& request, dispatch::Pr
     }
     std::string target = place->prefix + plan.path;
     for (const auto& header : endpoint.extra_headers) plan.headers.push_back(header);
-    if (!plan.auth.empty()) {
-        const auto* scheme = endpoint.provider->auth(plan.auth);
-        if (!scheme) co_return Fault{.kind = FaultKind::PluginFailed, .message = "The plugin asked for credentials that its manifest does not name."};
-        if (auto added = add_credentials(*scheme, request.account->key, target, plan.headers); !added) co_return std::move(added).fault();
-    }
 
-    core::Splice body;
-    if (plan.own_body)
-        body.pieces.push_back(plan.body);
-    else if (plan.method != "GET" && plan.method != "HEAD") {
-        std::vector<core::JsonEdit> edits;
-        edits.reserve(plan.edits.size());
-        for (const auto& e : plan.edits) edits.push_back({e.pointer, e.json});
-        try {
-            body = core::splice(rq.json, edits);
-        } catch (const std::invalid_argument&) {
-            co_return Fault{.kind = FaultKind::PluginFailed, .message = "The plugin edited something that the request does not have."};
-        }
+    core::Result<RequestBytes> made = RequestBytes{};
+    if (plan.pieces.empty())
+        made = plain_bytes(plan, rq);
+    else
+        made = co_await pieced_bytes(plan, rq);
+    if (!made) co_return std::move(made).fault();
+    const auto& body = made->body;
+    if (!made->content_type.empty()) {
+        std::erase_if(plan.headers, [](const auto& h) { return h.first == "content-type"; });
+        plan.headers.emplace_back("content-type", made->content_type);
     }
-    wire::Headers headers;
-    headers.reserve(plan.headers.size() + 3);
     const auto has = [&](std::string_view name) {
         return std::any_of(plan.headers.begin(), plan.headers.end(), [&](const auto& h) { return h.first == name; });
     };
-    for (const auto& [name, value] : plan.headers) headers.push_back({name, value});
-    if (!body.pieces.empty() && !has("content-type")) headers.push_back({"content-type", "application/json"});
-    if (!has("accept")) headers.push_back({"accept", rq.stream ? "text/event-stream" : "application/json"});
-    if (!has("user-agent")) headers.push_back({"user-agent", "portolan"});
+    if (!body.pieces.empty() && !has("content-type")) plan.headers.emplace_back("content-type", "application/json");
     if (plan.delay_us > 0) co_await wait(plan.delay_us);
     if (aborted_) co_return cancelled();
+    if (!plan.auth.empty()) { // the body is final by now, which signatures need, and so is the time
+        auto added = co_await authorize(request, plan, body, place->origin, target);
+        if (!added) co_return std::move(added).fault();
+    }
+    wire::Headers headers;
+    headers.reserve(plan.headers.size() + 2);
+    for (const auto& [name, value] : plan.headers) headers.push_back({name, value});
+    if (!has("accept")) headers.push_back({"accept", rq.stream ? "text/event-stream" : "application/json"});
+    if (!has("user-agent")) headers.push_back({"user-agent", "portolan"});
 
     const auto& t = endpoint.timeouts;
     wire::ClientRequest out;

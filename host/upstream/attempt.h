@@ -2,8 +2,10 @@
 #pragma once
 
 #include "core/clock.h"
+#include "core/json_edit.h"
 #include "upstream/answer_sink.h"
 #include "upstream/endpoint.h"
+#include "upstream/token_fetch.h"
 #include "wire/client.h"
 #include "wire/loop.h"
 
@@ -39,7 +41,7 @@ struct AttemptResult {
 /// On one loop. abort() may be called from another coroutine while run() is suspended.
 class Attempt {
 public:
-    Attempt(wire::ClientPool& pool, const core::Clock& clock) : pool_(pool), clock_(clock) {}
+    Attempt(wire::ClientPool& pool, const core::Clock& clock) : pool_(pool), clock_(clock), token_fetch_(pool, clock) {}
     Attempt(const Attempt&) = delete;
     Attempt& operator=(const Attempt&) = delete;
 
@@ -71,7 +73,14 @@ private:
     wire::Task<core::Result<const wire::ReplyHead*>> send(const wire::ClientRequest& request);
     wire::Task<core::Result<std::string_view>> read(std::int64_t deadline_us);
     wire::Task<core::Fault> generate(const AttemptRequest& request, AnswerSink& sink, AttemptResult& result);
+    using Opened = core::Result<std::unique_ptr<dispatch::ProviderExchange>>;
+    wire::Task<Opened> open_exchange(const AttemptRequest& request);
     wire::Task<core::Fault> call_out(const AttemptRequest& request, AnswerSink& sink, AttemptResult& result);
+    /// Adds the account's credentials for the plan's auth entry; the plan's body is `body`.
+    wire::Task<core::Status> authorize(const AttemptRequest& request, dispatch::HttpPlan& plan, const core::Splice& body, const wire::Origin& origin,
+                                       std::string& target);
+    /// The upstream refused a token that was kept from an earlier request: another one may do.
+    bool token_may_be_renewed(const AttemptRequest& request, const core::Fault& fault, const AttemptResult& result);
     wire::Task<core::Fault> one_round(const AttemptRequest& request, dispatch::ProviderExchange& exchange, dispatch::ProviderRequest rq,
                                       AnswerSink& sink, AttemptResult& result, bool& more);
     wire::Task<core::Fault> read_reply(const AttemptRequest& request, dispatch::ProviderExchange& exchange, const dispatch::Reply& reply,
@@ -87,6 +96,8 @@ private:
     wire::ClientPool& pool_;
     const core::Clock& clock_;
     std::unique_ptr<wire::ClientCall> call_;
+    TokenFetch token_fetch_;
+    std::string token_;                    ///< sent last; "": the key itself
     std::int64_t began_us_ = 0, waited_us_ = 0, waiting_since_us_ = 0;
     bool aborted_ = false, answering_ = false;
 };

@@ -4,6 +4,7 @@
 #include "config/config.h"
 #include "dispatch/provider.h"
 #include "ledger/health.h"
+#include "upstream/token_cache.h"
 #include "wire/client.h"
 
 #include <functional>
@@ -16,6 +17,7 @@ namespace upstream {
 
 struct Account {
     std::string name, key;
+    std::shared_ptr<TokenCache> tokens = std::make_shared<TokenCache>(); ///< for schemes that exchange the key for a token
 };
 
 /// The order in which accounts are asked, as positions; those that it leaves out are asked last. [shared]

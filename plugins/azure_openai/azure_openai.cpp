@@ -23,7 +23,7 @@ struct AzureSettings : hub::openai::Settings {
     {
         const auto c = json::parse(text);
         api_version = c.value("api_version", "2024-10-21");
-        if (c.value("auth", "api-key") == "api-key") auth = "api_key";
+        if (c.value("auth", "api-key") == "api-key") auth = c.value("tenant", "").empty() ? "api_key" : "entra";
         repair = c.value("repair", true);
     }
     std::string api_version; ///< "v1": the API without versions, where the deployment is named in the body
@@ -65,12 +65,17 @@ PORTOLAN_PLUGIN(
     R"({"id":"portolan.azure-openai","version":"0.1.0","license":"Apache-2.0","components":{"azure-openai":{
   "kind":"portolan.provider/1","title":"Azure OpenAI","streams":true,
   "ops":{"chat":{"native":["openai"]},"completions":{"native":["openai"]},"embeddings":{"native":["openai"]},"image_generate":{"native":["openai"]},
-         "speech":{"native":["openai"]},"health":{}},
-  "auth":{"api_key":{"scheme":"header","name":"api-key"},"key":{"scheme":"bearer"}},
+         "image_edit":{"native":["openai"]},"speech":{"native":["openai"]},"transcribe":{"native":["openai"]},"health":{}},
+  "auth":{"api_key":{"scheme":"header","name":"api-key"},"key":{"scheme":"bearer"},
+          "entra":{"scheme":"oauth2","grant":"client_credentials","token_url":"{config.authority}/{config.tenant}/oauth2/v2.0/token",
+                   "scope":"{config.scope}","plain":"api_key"}},
   "config":{"type":"object","required":["base_url"],"properties":{
     "base_url":{"type":"string","format":"uri","title":"Endpoint","description":"https://NAME.openai.azure.com"},
     "api_version":{"type":"string","default":"2024-10-21","pattern":"^(v1|[0-9]{4}-[0-9]{2}-[0-9]{2}(-preview)?)$","title":"API version","description":"a date, or v1"},
     "auth":{"type":"string","enum":["api-key","bearer"],"default":"api-key","title":"How the key is sent","description":"bearer: a token of Microsoft Entra ID"},
+    "tenant":{"type":"string","default":"","pattern":"^[A-Za-z0-9.-]*$","title":"Tenant","description":"of Microsoft Entra ID: then a key of the form CLIENT-ID:SECRET is exchanged for its tokens"},
+    "authority":{"type":"string","format":"uri","default":"https://login.microsoftonline.com","title":"Entra's address","description":"another one for national clouds"},
+    "scope":{"type":"string","default":"https://cognitiveservices.azure.com/.default","title":"Scope of Entra's tokens"},
     "repair":{"type":"boolean","default":true,"title":"Write answers anew","description":"the first chunk of a stream is empty here, ids and times change"},
     "stream_usage":{"type":"boolean","default":true,"title":"Ask for usage in streams"},
     "max_tokens_field":{"type":"string","enum":["","max_tokens","max_completion_tokens"],"default":"","title":"Name of the token limit"},

@@ -1,4 +1,4 @@
-// Amazon Bedrock's Converse and ConverseStream, with a Bedrock API key. The host cuts the AWS event stream.
+// Amazon Bedrock's Converse and ConverseStream. The host signs what is sent and cuts the AWS event stream.
 #include "request.hpp"
 
 namespace {
@@ -50,6 +50,21 @@ std::int32_t fault_of(std::string_view type, std::string_view message, int statu
     return PORTOLAN_FAULT_SERVER;
 }
 
+std::string message_of(const json& error)
+{
+    const auto message = text(error, "/message");
+    return message.empty() ? text(error, "/Message") : message;
+}
+
+void refusal(const portolan::Reply& r, const json& error, portolan::Events& out)
+{
+    if (!error.is_object()) return;
+    auto type = std::string(r.header("x-amzn-errortype"));
+    if (type.empty()) type = text(error, "/__type");
+    const auto message = message_of(error);
+    out.fault(fault_of(type, message, r.status()), message);
+}
+
 class Converse : public portolan::Exchange {
 public:
     explicit Converse(const portolan::Request& rq) : native_(rq.native()), stream_(rq.stream()) {}
@@ -78,13 +93,9 @@ public:
     void classify(const portolan::Call&, const portolan::Reply& r, portolan::Events& out) override
     {
         const auto j = json::parse(r.body(), nullptr, false);
-        if (!j.is_object()) return;
-        auto message = text(j, "/message");
-        if (message.empty()) message = text(j, "/Message");
+        const auto message = message_of(j);
         if (r.status() == 400 && !native_ && mend(message)) return out.fault(PORTOLAN_FAULT_BAD_REQUEST, message, -1, PORTOLAN_FAULT_REBUILD);
-        auto type = std::string(r.header("x-amzn-errortype"));
-        if (type.empty()) type = text(j, "/__type");
-        out.fault(fault_of(type, message, r.status()), message);
+        refusal(r, j, out);
     }
 
 private:
@@ -211,14 +222,59 @@ private:
     unsigned tools_ = 0;
 };
 
+/// ListFoundationModels, then ListInferenceProfiles: most models of today answer to a profile's id only.
+class Listing : public portolan::Exchange {
+public:
+    Listing(std::string base, bool health) : base_(std::move(base)), health_(health) {}
+
+    void request(const portolan::Call&, const portolan::Request& rq, portolan::Http& out) override
+    {
+        profiles_ = rq.step() > 0;
+        out.auth("key").get(profiles_ ? "/inference-profiles?maxResults=1000&typeEquals=SYSTEM_DEFINED" : "/foundation-models?byOutputModality=TEXT", base_);
+    }
+
+    void frame(const portolan::Call&, const portolan::Frame& f, portolan::Events& out) override
+    {
+        const auto j = json::parse(f.data());
+        if (profiles_) {
+            for (const auto& p : j.at("inferenceProfileSummaries"))
+                if (text(p, "/status") == "ACTIVE") models_.push_back({{"id", text(p, "/inferenceProfileId")}});
+            return out.result(json{{"data", models_}}.dump());
+        }
+        for (const auto& m : j.at("modelSummaries")) {
+            const auto types = portolan::at<json>(m, "/inferenceTypesSupported", json::array());
+            if (text(m, "/modelLifecycle/status") != "LEGACY" && std::find(types.begin(), types.end(), "ON_DEMAND") != types.end())
+                models_.push_back({{"id", text(m, "/modelId")}});
+        }
+        if (health_) out.result(json{{"data", models_}}.dump());
+    }
+
+    bool end(const portolan::Call&, portolan::Events&) override { return !profiles_ && !health_; }
+
+    void classify(const portolan::Call&, const portolan::Reply& r, portolan::Events& out) override { refusal(r, json::parse(r.body(), nullptr, false), out); }
+
+private:
+    std::string base_;
+    bool health_, profiles_ = false;
+    json models_ = json::array();
+};
+
 class Bedrock : public portolan::Provider {
 public:
-    explicit Bedrock(const portolan::Config&) {}
+    explicit Bedrock(const portolan::Config& c)
+    {
+        const auto url = json::parse(c.json).value("base_url", "");
+        if (url.empty() || url.find(".amazonaws.com") != url.npos) control_ = "control"; // anything else is a gateway that has it all
+    }
 
     std::unique_ptr<portolan::Exchange> open(const portolan::Call&, const portolan::Request& rq) const override
     {
+        if (rq.op() == PORTOLAN_OP_MODELS || rq.op() == PORTOLAN_OP_HEALTH) return std::make_unique<Listing>(control_, rq.op() == PORTOLAN_OP_HEALTH);
         return std::make_unique<Converse>(rq);
     }
+
+private:
+    std::string control_; ///< of the manifest's roots
 };
 
 } // namespace
@@ -226,8 +282,10 @@ public:
 PORTOLAN_PLUGIN(
     R"({"id":"portolan.bedrock","version":"0.1.0","license":"Apache-2.0","components":{"bedrock":{
   "kind":"portolan.provider/1","title":"Amazon Bedrock","streams":true,
-  "ops":{"chat":{"native":["bedrock"],"translates":["openai"]}},
-  "auth":{"key":{"scheme":"bearer"}},
-  "config":{"type":"object","required":["base_url"],"properties":{
-    "base_url":{"type":"string","format":"uri","title":"Base URL","description":"of the region, as in https://bedrock-runtime.eu-west-1.amazonaws.com"}}}}}})",
+  "ops":{"chat":{"native":["bedrock"],"translates":["openai"]},"models":{},"health":{}},
+  "base_url":"https://bedrock-runtime.{config.region}.amazonaws.com","bases":{"control":"https://bedrock.{config.region}.amazonaws.com"},
+  "auth":{"key":{"scheme":"sigv4","service":"bedrock","region":"{config.region}"}},
+  "config":{"type":"object","properties":{
+    "base_url":{"type":"string","format":"uri","title":"Base URL","description":"empty: the region's own"},
+    "region":{"type":"string","default":"us-east-1","pattern":"^[a-z0-9-]+$","title":"Region","description":"also what signatures are for, unless the URL tells another"}}}}}})",
     portolan::component<Bedrock>("bedrock"))

@@ -124,7 +124,10 @@ public:
 
     void request(const portolan::Call&, const portolan::Request& rq, portolan::Http& out) override
     {
-        const auto path = path_for(responses_ ? PORTOLAN_OP_RESPONSES : op_, rq.model());
+        auto path = path_for(responses_ ? PORTOLAN_OP_RESPONSES : op_, rq.model());
+        static constexpr std::string_view spoken = "/transcriptions";
+        if (const auto at = path.rfind(spoken); op_ == PORTOLAN_OP_TRANSCRIBE && at != path.npos && has_member(rq.json(), "portolan_task"))
+            path.replace(at, spoken.size(), "/translations");
         if (!s_.auth.empty()) out.auth(s_.auth);
         if (op_ == PORTOLAN_OP_MODELS || op_ == PORTOLAN_OP_HEALTH) {
             out.get(path);
@@ -304,10 +307,15 @@ private:
     }
 
     /// The fields as they came; the files never pass through here.
-    static void forward_form(const portolan::Request& rq, portolan::Http& out)
+    /// Every field as it came, but those that the host took out of the JSON or that are to be dropped.
+    void forward_form(const portolan::Request& rq, portolan::Http& out) const
     {
+        const Members has(rq.json());
         for (std::size_t i = 0; i < rq.parts().size(); ++i) {
             const auto& p = *rq.parts()[i];
+            const auto name = portolan::view(p.field);
+            const bool is_text = portolan::view(p.filename).empty() && p.text.size > 0;
+            if (is_text && (!has.has(name) || std::find(s_.drop.begin(), s_.drop.end(), name) != s_.drop.end())) continue;
             out.form(portolan::view(p.field), portolan::view(p.filename), portolan::view(p.content_type));
             if (portolan::view(p.field) == "model")
                 out.body(rq.model());

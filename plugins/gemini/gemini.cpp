@@ -15,10 +15,11 @@ struct Settings {
         if (!vertex) return;
         const auto project = c.value("project", ""), location = c.value("location", "global");
         express = project.empty();
+        if (location == "global" && c.value("base_url", "").empty()) base = "global";
         root = express ? "/v1" : "/v1/projects/" + hub::percent_encoded(project) + "/locations/" + hub::percent_encoded(location);
     }
     bool vertex, json_schema = true, express = false;
-    std::string root;
+    std::string root, base; ///< base: of the manifest's roots
 
     [[nodiscard]] std::string path_of(std::string_view model) const
     {
@@ -49,7 +50,7 @@ public:
         reader_.seed(call.seed());
         out.auth(s_.vertex && !s_.express ? "account" : "key");
         if (op_ == PORTOLAN_OP_MODELS || op_ == PORTOLAN_OP_HEALTH) {
-            out.get(s_.vertex ? "/v1beta1/publishers/google/models?pageSize=200" : "/models?pageSize=1000");
+            out.get(s_.vertex ? "/v1beta1/publishers/google/models?pageSize=200" : "/models?pageSize=1000", s_.base);
             return;
         }
         const auto model = s_.path_of(rq.model());
@@ -58,7 +59,7 @@ public:
         const auto query = rq.header(":query");
         sse_ = query.find("alt=sse") != query.npos;
         // asked for as events even if the client wants a JSON array, which it then gets piece by piece
-        out.post(model + (stream_ ? ":streamGenerateContent?alt=sse" : ":generateContent"));
+        out.post(model + (stream_ ? ":streamGenerateContent?alt=sse" : ":generateContent"), s_.base);
         if (native_) return; // the path names the model: every byte stays the client's
         gemini::RequestWriter writer(rq.json(), rq, manner_);
         out.header("content-type", "application/json").body(writer.write().dump());
@@ -116,7 +117,7 @@ private:
 
     void count(const portolan::Request& rq, const std::string& model, portolan::Http& out)
     {
-        out.post(model + ":countTokens");
+        out.post(model + ":countTokens", s_.base);
         if (native_) return;
         gemini::RequestWriter writer(rq.json(), rq, manner_);
         auto body = writer.write();
@@ -146,7 +147,7 @@ private:
             if (in.contains("dimensions")) one["outputDimensionality"] = in["dimensions"];
             list.push_back(std::move(one));
         }
-        out.post(model + (s_.vertex ? ":predict" : ":batchEmbedContents")).header("content-type", "application/json");
+        out.post(model + (s_.vertex ? ":predict" : ":batchEmbedContents"), s_.base).header("content-type", "application/json");
         json body{{s_.vertex ? "instances" : "requests", std::move(list)}};
         if (s_.vertex && in.contains("dimensions")) body["parameters"] = {{"outputDimensionality", in["dimensions"]}};
         out.body(body.dump());
@@ -253,12 +254,13 @@ PORTOLAN_PLUGIN(
   "kind":"portolan.provider/1","title":"Google Vertex AI","streams":true,
   "ops":{"chat":{"native":["gemini"],"translates":["openai"]},"count_tokens":{"native":["gemini"],"translates":["openai"]},
          "embeddings":{"translates":["openai"]},"models":{},"health":{}},
-    "auth":{"account":{"scheme":"bearer"},
+  "base_url":"https://{config.location}-aiplatform.googleapis.com","bases":{"global":"https://aiplatform.googleapis.com"},
+  "auth":{"account":{"scheme":"gcp","scope":"https://www.googleapis.com/auth/cloud-platform"},
           "key":{"scheme":"header","name":"x-goog-api-key"}},
   "client_headers":[":query"],
-  "config":{"type":"object","required":["base_url"],"properties":{
-    "base_url":{"type":"string","format":"uri","title":"Base URL","description":"without a version, as in https://europe-west4-aiplatform.googleapis.com; https://aiplatform.googleapis.com for the location global"},
-    "project":{"type":"string","default":"","title":"Project","description":"then the key is an access token; empty: express mode, where it is an API key"},
+  "config":{"type":"object","properties":{
+    "base_url":{"type":"string","format":"uri","title":"Base URL","description":"without a version; empty: the location's own"},
+    "project":{"type":"string","default":"","title":"Project","description":"then the key is a service account's JSON or an access token; empty: express mode, where it is an API key"},
     "location":{"type":"string","default":"global","pattern":"^[a-z0-9-]+$","title":"Location"},
     "json_schema":{"type":"boolean","default":true,"title":"JSON Schema","description":"send schemas as they are to models that read JSON Schema; false: always as Gemini's own subset"}}}}}})",
     portolan::component<Google<false>>("gemini"), portolan::component<Google<true>>("vertex"))

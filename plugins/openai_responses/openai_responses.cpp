@@ -192,7 +192,8 @@ PORTOLAN_PLUGIN(
     R"({"id":"portolan.openai-responses","version":"0.1.0","license":"Apache-2.0","components":{"openai-responses":{
   "kind":"portolan.provider/1","title":"OpenAI Responses","streams":true,
   "ops":{"chat":{"native":["responses"],"translates":["openai"]},"responses":{"native":["responses"]},"embeddings":{"native":["openai"]},
-         "moderations":{"native":["openai"]},"image_generate":{"native":["openai"]},"speech":{"native":["openai"]},"models":{},"health":{}},
+         "moderations":{"native":["openai"]},"image_generate":{"native":["openai"]},"image_edit":{"native":["openai"]},"speech":{"native":["openai"]},
+         "transcribe":{"native":["openai"]},"models":{},"health":{}},
   "auth":{"key":{"scheme":"bearer"},"api_key":{"scheme":"header","name":"api-key"}},"base_url":"https://api.openai.com/v1",
   "config":{"type":"object","properties":{
     "base_url":{"type":"string","format":"uri","title":"Base URL","description":"with its path"},

@@ -3,6 +3,7 @@
 #include "config/keys.h"
 #include "config/model_entries.h"
 #include "config/presets.h"
+#include "core/text.h"
 
 #include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
@@ -30,6 +31,8 @@ std::string preset_table()
         };
         auto variables = p.key_env;
         variables.insert(variables.end(), p.url_env.begin(), p.url_env.end());
+        for (const auto& [setting, names] : p.settings_env)
+            for (const auto& name : core::split(names, ' ')) variables.push_back(name);
         out += "| `" + p.name + "` | " + (p.docs.empty() ? p.title : "[" + p.title + "](" + p.docs + ")") + " | " + list(p.aliases) + " | " + list(variables) + " | " +
                (p.component == "echo" ? "`echo`" : p.models) + " |\n";
     }

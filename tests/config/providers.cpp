@@ -87,6 +87,49 @@ TEST_CASE("a preset without a place of its own needs the variable of its place t
     CHECK(provider(loaded, "azure-openai").base_url == "https://me.openai.azure.com");
 }
 
+TEST_CASE("keys of several variables are one key, and a region comes with them")
+{
+    CHECK(names(load("", {{"AWS_ACCESS_KEY_ID", "AKIDEXAMPLE"}})) == Names{"echo"});
+    const auto loaded = load("", {{"AWS_ACCESS_KEY_ID", "AKIDEXAMPLE"}, {"AWS_SECRET_ACCESS_KEY", "se/cret"}, {"AWS_DEFAULT_REGION", "eu-west-1"}});
+    REQUIRE(names(loaded) == Names{"bedrock"});
+    const auto bedrock = provider(loaded, "bedrock");
+    CHECK(bedrock.accounts.at(0).key.value == "AKIDEXAMPLE:se/cret");
+    CHECK(json::parse(bedrock.settings_json) == json{{"region", "eu-west-1"}});
+    const auto session = load("", {{"AWS_ACCESS_KEY_ID", "A"}, {"AWS_SECRET_ACCESS_KEY", "b"}, {"AWS_SESSION_TOKEN", "c"}, {"AWS_BEARER_TOKEN_BEDROCK", ""}});
+    CHECK(provider(session, "bedrock").accounts.at(0).key.value == "A:b:c");
+    const auto key = load("", {{"AWS_ACCESS_KEY_ID", "A"}, {"AWS_SECRET_ACCESS_KEY", "b"}, {"AWS_BEARER_TOKEN_BEDROCK", "ABSK1"}});
+    CHECK(provider(key, "bedrock").accounts.at(0).key.value == "ABSK1");
+    const auto own = load(on + "providers: [{name: b, type: bedrock, settings: {region: us-west-2}}]\n", {{"AWS_BEARER_TOKEN_BEDROCK", "ABSK1"}, {"AWS_REGION", "eu-west-1"}});
+    CHECK(json::parse(provider(own, "b").settings_json)["region"] == "us-west-2");
+}
+
+TEST_CASE("a service account's key file makes Vertex live, with the project that is in it unless a variable names another")
+{
+    const Folder folder;
+    const auto file = folder.path + "/sa.json";
+    folder.write("sa.json", "{\n \"type\": \"service_account\",\n \"project_id\": \"mine\",\n \"private_key\": \"-----BEGIN PRIVATE KEY-----\\nAA\\n\"\n}\n");
+    const auto loaded = load("", {{"GOOGLE_APPLICATION_CREDENTIALS", file}});
+    REQUIRE(names(loaded) == Names{"vertex"});
+    const auto vertex = provider(loaded, "vertex");
+    CHECK(vertex.accounts.at(0).key.value == R"({"type":"service_account","project_id":"mine","private_key":"-----BEGIN PRIVATE KEY-----\nAA\n"})");
+    CHECK(json::parse(vertex.settings_json) == json{{"project", "mine"}});
+    const auto other = load("", {{"GOOGLE_APPLICATION_CREDENTIALS", file}, {"GOOGLE_CLOUD_PROJECT", "other"}, {"GOOGLE_CLOUD_LOCATION", "europe-west4"}});
+    CHECK(json::parse(provider(other, "vertex").settings_json) == json{{"location", "europe-west4"}, {"project", "other"}});
+    const auto express = load("", {{"VERTEX_API_KEY", "AQ.key"}, {"GOOGLE_CLOUD_PROJECT", "other"}, {"GOOGLE_APPLICATION_CREDENTIALS", folder.path + "/absent.json"}});
+    CHECK(provider(express, "vertex").accounts.at(0).key.value == "AQ.key");
+    CHECK_FALSE(json::parse(provider(express, "vertex").settings_json).contains("project"));
+}
+
+TEST_CASE("an application of Entra ID is a key for Azure")
+{
+    const auto loaded = load("", {{"AZURE_OPENAI_ENDPOINT", "https://me.openai.azure.com"}, {"AZURE_CLIENT_ID", "id"}, {"AZURE_CLIENT_SECRET", "secret"}, {"AZURE_TENANT_ID", "t"}});
+    const auto azure = provider(loaded, "azure-openai");
+    CHECK(azure.accounts.at(0).key.value == "id:secret");
+    CHECK(json::parse(azure.settings_json)["tenant"] == "t");
+    const auto bearer = load(on + "providers: [{name: a, type: azure-openai, base_url: 'https://x', api_key: abcdefgh, settings: {auth: bearer}}]\n");
+    CHECK(json::parse(provider(bearer, "a").settings_json)["auth"] == "bearer");
+}
+
 TEST_CASE("a key variable alone makes a preset live, with the catalogue's models")
 {
     const auto loaded = load("", {{"GROQ_API_KEY", "gsk_0123456789"}});

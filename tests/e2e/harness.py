@@ -349,10 +349,11 @@ class Call:
 
 
 class Upstream:
-    """An HTTP server on loopback whose handler(call) decides everything. It keeps connections alive until the handler closes them."""
+    """An HTTP server on loopback whose handler(call) decides everything. It keeps connections alive until the handler closes them.
+    Questions for models, which the host asks on its own, have none as their answer, unless `lists`: then they are calls like others."""
 
-    def __init__(self, handler, send_buffer=None):
-        self.handler, self.send_buffer = handler, send_buffer
+    def __init__(self, handler, send_buffer=None, lists=False):
+        self.handler, self.send_buffer, self.lists = handler, send_buffer, lists
         self.calls = 0
         self.connections = 0
         self.failures = []
@@ -400,7 +401,7 @@ class Upstream:
                         return
                     kept += data
                 body, kept = kept[:length], kept[length:]
-                if method == "GET" and path.split("?")[0].endswith(("/models", "/api/tags")):  # the host looks around on its own; that is no call
+                if not self.lists and method == "GET" and path.split("?")[0].endswith(("/models", "/api/tags", "/foundation-models", "/inference-profiles")):
                     Call(connection, method, path, headers, body).reply(404, {"error": {"message": "no list here"}})
                     continue
                 with self._lock:

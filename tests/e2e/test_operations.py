@@ -2,8 +2,11 @@
 
 import base64
 import csv
+import email
+import email.policy
 import http.client
 import json
+import random
 import struct
 import sys
 import unittest
@@ -201,6 +204,121 @@ class Operations(unittest.TestCase):
         reply = connection.getresponse()
         self.assertEqual((reply.status, reply.getheader("allow")), (405, "POST"))
         connection.close()
+
+
+def fields_of(call):
+    """[(name, filename, content type, bytes)] of a multipart request, read by the standard library."""
+    message = email.message_from_bytes(b"content-type: " + call.headers["content-type"].encode() + b"\r\n\r\n" + call.body, policy=email.policy.HTTP)
+    out = []
+    for part in message.iter_parts():
+        disposition = part["content-disposition"]
+        kind = part.get_content_type() if part["content-type"] else None
+        # get_payload() takes a last line break for its own: the exact bytes are looked for in the body instead
+        out.append((disposition.params["name"], disposition.params.get("filename"), kind, part.get_payload(decode=True)))
+    return out
+
+
+def form(*fields, boundary="bOUNdary"):
+    """A multipart body and its content type; fields: (name, bytes or text[, filename, content type])."""
+    out = b""
+    for name, value, *file in fields:
+        head = f'content-disposition: form-data; name="{name}"' + (f'; filename="{file[0]}"\r\ncontent-type: {file[1]}' if file else "")
+        out += f"--{boundary}\r\n{head}\r\n\r\n".encode() + (value if isinstance(value, bytes) else value.encode()) + b"\r\n"
+    return out + f"--{boundary}--\r\n".encode(), f"multipart/form-data; boundary={boundary}"
+
+
+class Forms(unittest.TestCase):
+    SOUND = random.Random(7).randbytes(700_000)
+
+    def setUp(self):
+        self.calls = []
+        self.reply = lambda call: call.reply(200, {"text": "hello", "usage": {"type": "tokens", "input_tokens": 100, "output_tokens": 10, "total_tokens": 110}})
+        self.upstream = Upstream(self.serve)
+        models = [{"id": "ears", "upstream": "whisper-1", "operations": ["transcribe"], "price": {"input": 1, "output": 2}},
+                  {"id": "painter", "operations": ["image_edit"]}, {"id": "talker", "operations": ["chat"]}]
+        self.host = Portolan(settings(provider(self.upstream.base, models=models), provider(self.upstream.base, name="other", models=models),
+                                      routes=[{"name": "listen", "policy": "priority", "targets": ["up/ears", "other/ears"]}]))
+
+    def tearDown(self):
+        self.host.stop()
+        self.upstream.close()
+        self.assertEqual(self.upstream.failures, [])
+
+    def serve(self, call):
+        self.calls.append(call)
+        self.reply(call)
+
+    def send(self, path, *fields, headers=None):
+        body, kind = form(*fields)
+        return self.host.ask("POST", path, body, {"content-type": kind, **(headers or {})})
+
+    def sound(self, model="ears", *more):
+        return [("model", model), *more, ("file", self.SOUND, 'a "talk".wav', "audio/wav")]
+
+    def test_a_recording_reaches_the_upstream_byte_for_byte_under_its_models_name(self):
+        reply = self.send("/v1/audio/transcriptions", *self.sound("ears", ("language", "fr"), ("timestamp_granularities[]", "word"), ("timestamp_granularities[]", "segment")))
+        self.assertEqual((reply.status, reply.json["text"]), (200, "hello"), reply)
+        self.assertEqual((reply.headers["x-portolan-tokens-in"], float(reply.headers["x-portolan-cost-usd"])), ("100", 0.00012))
+        call = self.calls[0]
+        self.assertEqual(call.path, "/v1/audio/transcriptions")
+        fields = fields_of(call)
+        self.assertEqual([(n, v) for n, _, _, v in fields[:4]],
+                         [("model", b"whisper-1"), ("language", b"fr"), ("timestamp_granularities[]", b"word"), ("timestamp_granularities[]", b"segment")])
+        self.assertEqual((fields[4][0], fields[4][2]), ("file", "audio/wav"))
+        boundary = call.headers["content-type"].split("boundary=")[1].encode()
+        self.assertIn(b"\r\n\r\n" + self.SOUND + b"\r\n--" + boundary + b"--\r\n", call.body)
+        self.assertNotIn(b"bOUNdary", boundary)
+
+    def test_subtitles_come_as_they_are(self):
+        subtitles = b"1\n00:00:00,000 --> 00:00:01,000\nhello\n"
+        self.reply = lambda call: call.reply(200, subtitles, "text/plain; charset=utf-8")
+        reply = self.send("/v1/audio/transcriptions", *self.sound("ears", ("response_format", "srt")))
+        self.assertEqual((reply.status, reply.headers["content-type"], reply.body), (200, "text/plain; charset=utf-8", subtitles))
+
+    def test_a_translation_has_a_path_of_its_own(self):
+        self.assertEqual(self.send("/v1/audio/translations", *self.sound()).json["text"], "hello")
+        self.assertEqual(self.send("/v1/providers/other/audio/translations", *self.sound()).status, 200)
+        self.assertEqual([c.path for c in self.calls], ["/v1/audio/translations"] * 2)
+
+    def test_the_next_candidate_gets_the_whole_recording_again(self):
+        replies = iter([lambda call: call.reply(500, {"error": {"message": "down"}}), self.reply])
+        self.reply = lambda call: next(replies)(call)
+        reply = self.send("/v1/audio/transcriptions", *self.sound("listen"))
+        self.assertEqual((reply.status, len(self.calls)), (200, 2))
+        self.assertTrue(all(self.SOUND in c.body for c in self.calls))
+
+    def test_pictures_are_edited_with_all_that_came(self):
+        self.reply = lambda call: call.reply(200, {"created": 1, "data": [{"b64_json": "AA=="}]})
+        reply = self.send("/v1/images/edits", ("image[]", b"\x89PNG1", "1.png", "image/png"), ("image[]", b"\x89PNG2", "2.png", "image/png"),
+                          ("mask", b"\x89MASK", "m.png", "image/png"), ("model", "painter"), ("prompt", "a hat"), ("n", "1"))
+        self.assertEqual(reply.json["data"], [{"b64_json": "AA=="}])
+        self.assertEqual(self.calls[0].path, "/v1/images/edits")
+        self.assertEqual([(n, f, v) for n, f, _, v in fields_of(self.calls[0])],
+                         [("image[]", "1.png", b"\x89PNG1"), ("image[]", "2.png", b"\x89PNG2"), ("mask", "m.png", b"\x89MASK"),
+                          ("model", None, b"painter"), ("prompt", None, b"a hat"), ("n", None, b"1")])
+
+    def test_files_stay_with_the_host_where_the_plugin_has_a_process_of_its_own(self):
+        isolated = settings(provider(self.upstream.base, models=[{"id": "ears", "operations": ["transcribe"]}]),
+                            plugins={"isolation": {"openai_compatible.so": "process"}})
+        body, kind = form(*self.sound("ears", ("language", "fr")))
+        with Portolan(isolated) as host:
+            reply = host.ask("POST", "/v1/audio/transcriptions", body, {"content-type": kind})
+        self.assertEqual((reply.status, reply.json["text"]), (200, "hello"), reply)
+        self.assertEqual([n for n, _, _, _ in fields_of(self.calls[0])], ["model", "language", "file"])
+        self.assertIn(self.SOUND, self.calls[0].body)
+
+    def test_what_is_wrong_with_a_form_is_said_and_nothing_is_sent(self):
+        cases = [(self.send("/v1/audio/transcriptions", ("model", "ears")), 400, "file"),
+                 (self.send("/v1/audio/transcriptions", ("file", b"x", "f", "audio/wav")), 400, "model"),
+                 (self.send("/v1/audio/transcriptions", *self.sound("ears", ("stream", "true"))), 400, "stream"),
+                 (self.send("/v1/audio/transcriptions", *self.sound("talker")), 422, None),
+                 (self.host.ask("POST", "/v1/audio/transcriptions", {"model": "ears"}), 415, None),
+                 (self.host.ask("POST", "/v1/audio/transcriptions", form(*self.sound())[0][:-20], {"content-type": form()[1]}), 400, None)]
+        for reply, status, param in cases:
+            self.assertEqual(reply.status, status, reply)
+            if param:
+                self.assertEqual(reply.json["error"]["param"], param)
+        self.assertEqual(self.calls, [])
 
 
 if __name__ == "__main__":

@@ -54,6 +54,7 @@ public:
     const dispatch::AuthScheme* auth(std::string_view) const override { return nullptr; }
     bool generates() const override { return true; }
     bool blocks() const override { return false; }
+    std::string_view base_url() const override { return {}; }
     core::Result<std::unique_ptr<dispatch::ProviderExchange>> open(const dispatch::CallFacts&, const dispatch::ProviderRequest&) const override
     {
         throw std::logic_error("a generator is not opened");

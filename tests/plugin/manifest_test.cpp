@@ -55,6 +55,9 @@ TEST_CASE("what is wrong in a manifest is said with its place")
     CHECK(refusal(with(R"({"kind":"portolan.x/1","config":{},"auth":{"k":{"scheme":"magic"}}})")).starts_with("manifest: /components/c/auth/k/scheme: must be one of"));
     CHECK(refusal(with(R"({"kind":"portolan.x/1","config":{},"auth":{"k":{"scheme":"header"}}})")) == "manifest: /components/c/auth/k/name: is missing");
     CHECK(refusal(with(R"({"kind":"portolan.x/1","config":{},"auth":{"k":{"scheme":"header","name":"x\r\ny"}}})")).starts_with("manifest: /components/c/auth/k/name: "));
+    CHECK(refusal(with(R"({"kind":"portolan.x/1","config":{},"auth":{"k":{"scheme":"bearer","plain":"other"}}})")) == "manifest: /components/c/auth/k/plain: must name an entry of auth");
+    CHECK(refusal(with(R"({"kind":"portolan.x/1","config":{},"auth":{"k":{"scheme":"oauth2","token_url":"t","grant":"client_credentials","send":"header"}}})")) ==
+          "manifest: /components/c/auth/k/name: is missing");
     CHECK(refusal(with(R"({"kind":"portolan.x/1","config":{},"auth":{"k":{"scheme":"bearer","prefix":"x\ny"}}})")) == "manifest: /components/c/auth/k/prefix: holds a line break");
 }
 
