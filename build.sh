@@ -19,6 +19,7 @@ usage() {
   run [args]      release build, then `portolan serve [args]`; without arguments: echo provider on 127.0.0.1:8000, no key
   test [args]     release build, then every test; arguments go to ctest (-R front)
   lint [BASE]     clang-tidy on the C++ files that changed since BASE (default: origin's main, else the last commit), shellcheck
+  soak [NAME]     load proofs: failover storm stalled slow drain long, 13 minutes in all (see tests/soak/README.md)
   bench [args]    figures beside nginx, into build/bench (see tests/bench/README.md)
   fuzz [NAME]     every libFuzzer harness (or those whose name contains NAME) for SECONDS each (default 60)
   asan, tsan      the whole test suite under ASan+UBSan, under TSan; arguments go to ctest
@@ -205,6 +206,12 @@ verb_bench() {
     exec tests/bench/run.sh "$@"
 }
 
+verb_soak() {
+    need_build
+    build release host/all plugins/all policies/all faultd
+    exec python3 -B tests/soak/soak.py "$@"
+}
+
 verb_fuzz() {
     need_build
     need clang
@@ -246,7 +253,7 @@ verb_package() {
 verb="${1:-help}"
 [ "$#" -eq 0 ] || shift
 case "$verb" in
-    run | test | lint | bench | fuzz | asan | tsan | package) mkdir -p build; "verb_$verb" "$@" ;;
+    run | test | lint | bench | soak | fuzz | asan | tsan | package) mkdir -p build; "verb_$verb" "$@" ;;
     clean) say "removing build/ and dist/"; rm -rf build dist ;;
     help | -h | --help) usage ;;
     *) usage >&2; die "unknown verb '$verb'" ;;

@@ -1,5 +1,7 @@
 #include "front/client_stream.h"
 
+#include "core/conceal.h"
+
 #include <algorithm>
 #include <bit>
 
@@ -124,6 +126,7 @@ void ClientStream::fail_with(core::Fault fault)
 {
     failed_ = true;
     fault_ = std::move(fault);
+    core::conceal(fault_);
 }
 
 void ClientStream::read_chunk(std::string_view json, bool whole)
@@ -147,6 +150,7 @@ bool ClientStream::event(const dispatch::Event& e)
     switch (e.kind) {
     case EventKind::Raw:
         if (!relay_) return true; // the upstream answered in another form than asked: the writer speaks instead
+        if (failed_) return true; // the host says it in its own words, once
         raw_seen_ = true, untold_.clear();
         if (e.data.size() < 32 && e.data.find("[DONE]") != e.data.npos && content_) finished_ = true;
         relay(e.data);

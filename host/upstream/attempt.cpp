@@ -1,5 +1,6 @@
 #include "upstream/attempt.h"
 
+#include "core/conceal.h"
 #include "upstream/buffered_events.h"
 #include "upstream/credentials.h"
 #include "upstream/headroom.h"
@@ -428,6 +429,7 @@ wire::Task<Fault> Attempt::read_error(const AttemptRequest& request, dispatch::P
     Fault fault = said.kind == FaultKind::None ? std::move(guess) : std::move(said);
     if (fault.kind == guess.kind) complete_from(fault, std::move(guess));
     if (fault.message.empty()) fault.message = guess.message;
+    core::conceal(fault);
     fault.upstream_status = reply.status;
     if (fault.retry_after_us < 0 && may_wait(fault.kind)) fault.retry_after_us = retry_after_us(reply.headers, clock_.unix_us());
     co_return fault;

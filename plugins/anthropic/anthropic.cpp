@@ -63,7 +63,11 @@ public:
         const auto type = text(j, "/error/type"), message = text(j, "/error/message");
         if (type.empty()) return;
         if (r.status() == 400 && !native_ && mend(message)) return out.fault(PORTOLAN_FAULT_BAD_REQUEST, message, -1, PORTOLAN_FAULT_REBUILD);
-        out.fault(anthropic::fault_of(type, message), message);
+        const auto fault = anthropic::fault_of(type, message);
+        // What these types leave open, the host reads from the status and the words.
+        for (const auto open : {PORTOLAN_FAULT_BAD_REQUEST, PORTOLAN_FAULT_SERVER, PORTOLAN_FAULT_TIMEOUT})
+            if (fault == open) return;
+        out.fault(fault, message);
     }
 
 private:
@@ -78,12 +82,16 @@ private:
         return false;
     }
 
-    /// Once content was told, its further pieces need no reading on their way to a client of the same dialect.
-    bool skim(const portolan::Frame& f) const { return told_ && !text_wanted_ && (f.event() == "content_block_delta" || f.event() == "ping"); }
+    /// Once content was told, its further pieces need no reading on their way to a client of the same dialect, if they can be read at all.
+    bool skim(const portolan::Frame& f) const
+    {
+        return told_ && !text_wanted_ && (f.event() == "content_block_delta" || f.event() == "ping") && f.data().front() == '{' && json::accept(f.data());
+    }
 
     void piece(const portolan::Frame& f, portolan::Events& out)
     {
         const auto j = json::parse(f.data());
+        if (!j.is_object()) throw portolan::Error(PORTOLAN_E_UPSTREAM, "an event that is no object");
         const auto type = text(j, "/type");
         reader_.event(type, j, out);
         told_ = told_ || type == "content_block_delta";

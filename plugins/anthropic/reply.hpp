@@ -45,14 +45,14 @@ private:
 inline std::int32_t fault_of(std::string_view type, std::string_view message)
 {
     const auto says = [&](std::string_view words) { return message.find(words) != message.npos; };
+    if (type == "billing_error" || says("credit balance is too low") || says("enforced_spend_limit")) return PORTOLAN_FAULT_QUOTA;
     if (type == "overloaded_error") return PORTOLAN_FAULT_OVERLOADED;
     if (type == "rate_limit_error") return PORTOLAN_FAULT_RATE_LIMIT;
     if (type == "authentication_error" || type == "permission_error") return PORTOLAN_FAULT_AUTH;
-    if (type == "billing_error" || says("credit balance is too low")) return PORTOLAN_FAULT_QUOTA;
     if (type == "not_found_error") return PORTOLAN_FAULT_NO_MODEL;
     if (type == "timeout_error") return PORTOLAN_FAULT_TIMEOUT;
-    if (type == "request_too_large" || says("prompt is too long") || says("exceed context limit")) return PORTOLAN_FAULT_TOO_LONG;
-    if (type == "invalid_request_error") return PORTOLAN_FAULT_BAD_REQUEST;
+    if (says("prompt is too long") || says("exceed context limit")) return PORTOLAN_FAULT_TOO_LONG;
+    if (type == "invalid_request_error" || type == "request_too_large") return PORTOLAN_FAULT_BAD_REQUEST;
     return PORTOLAN_FAULT_SERVER;
 }
 

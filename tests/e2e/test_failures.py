@@ -273,6 +273,38 @@ class Endings(unittest.TestCase):
                 self.assertEqual(text_of(body), "first last")
                 self.assertEqual(host.exit_code(), 0)
 
+    def test_fifty_live_streams_end_whole_and_new_requests_are_refused(self):
+        go_on = threading.Event()
+
+        def behave(call):
+            call.start()
+            call.event(delta("first "))
+            go_on.wait(20)
+            for piece in (delta("last"), delta(finish="stop"), b"[DONE]"):
+                call.event(piece)
+            call.end()
+
+        with Upstream(behave) as upstream, Portolan(settings(provider(upstream.base), server={"shutdown_grace_ms": 10000})) as host:
+            streams = [host.stream(ask_for("up/m", stream=True)) for _ in range(50)]
+            bodies = [s.read_until(b"first ") for s in streams]
+            host.signal(signal.SIGTERM)
+            began = time.monotonic()
+
+            def refused():
+                try:
+                    return host.chat(ask_for("up/m")).status == 503
+                except OSError:
+                    return True
+
+            wait_until(refused, 1, "refusal of new requests")
+            go_on.set()
+            for stream, body in zip(streams, bodies):
+                body += stream.read_all()
+                self.assertTrue(stream.complete)
+                self.assertEqual((text_of(body), events_of(body)[-1]), ("first last", "[DONE]"))
+            self.assertEqual(host.exit_code(), 0)
+            self.assertLess(time.monotonic() - began, 11 * SLOWNESS)
+
     def test_after_the_grace_what_is_left_is_cut_and_looks_cut(self):
         def behave(call):
             call.start()

@@ -1,4 +1,5 @@
-"""Every fault of an upstream, in every phase, streamed or not, with and without a second target: fault_matrix.txt says what must come of it."""
+"""Every fault of an upstream, in every phase, streamed or not, with and without a second target, in OpenAI's and in Anthropic's language:
+fault_matrix.txt says what must come of it, fault_matrix_anthropic.txt where that language has it otherwise."""
 
 import concurrent.futures
 import http.client
@@ -9,9 +10,9 @@ import time
 import unittest
 
 from faultd import Faultd
-from harness import SLOWNESS, Portolan, ask_for, events_of, provider, run_tests, settings, text_of, wait_until
+from harness import SLOWNESS, Portolan, ask_for, events_of, provider, run_tests, settings, wait_until
 
-TABLE = pathlib.Path(__file__).with_name("fault_matrix.txt")
+HERE = pathlib.Path(__file__).parent
 COLUMNS = [("whole", "alone"), ("streamed", "alone"), ("whole", "fallback"), ("streamed", "fallback")]
 # Faults that are about time meet short limits; the others must not be taken for one because the machine was busy.
 TIMED = {"stall", "late", "comments", "empty_events", "full", "tls"}
@@ -22,8 +23,80 @@ KEY = "sk-upstream-0123456789abcdef"
 HELLO = "Hello from faultd"
 
 
+class OpenAi:
+    """How clients of a dialect ask, what its providers are called, and what they make of an answer."""
+    name, path, provider_type, tables = "openai", "/v1/chat/completions", "openai-compatible", ["fault_matrix.txt"]
+
+    @staticmethod
+    def base(url):
+        return url
+
+    @staticmethod
+    def ask(model, stream):
+        return ask_for(model, stream=stream)
+
+    @staticmethod
+    def status(status, code):
+        return int(status)
+
+    @staticmethod
+    def whole(body):
+        choice = json.loads(body)["choices"][0]
+        return choice["message"]["content"], choice["finish_reason"]
+
+    @staticmethod
+    def text(events):
+        return "".join((c.get("delta") or {}).get("content") or "" for e in events if e != "[DONE]" for c in json.loads(e).get("choices") or [])
+
+    @staticmethod
+    def reasons(events):
+        return [c["finish_reason"] for e in events if e != "[DONE]" for c in json.loads(e).get("choices") or [] if c.get("finish_reason")]
+
+    finished, is_end = "stop", staticmethod(lambda event: event == "[DONE]")
+
+    @staticmethod
+    def tokens(cell):
+        return None if cell.phase == "after_finish" else 4  # usage has an event of its own, behind the finish reason
+
+
+class Anthropic:
+    name, path, provider_type, tables = "anthropic", "/v1/messages", "anthropic", ["fault_matrix.txt", "fault_matrix_anthropic.txt"]
+
+    @staticmethod
+    def base(url):
+        return url.removesuffix("/v1")
+
+    @staticmethod
+    def ask(model, stream):
+        return ask_for(model, stream=stream, max_tokens=100)
+
+    @staticmethod
+    def status(status, code):
+        return 529 if code == "upstream_overloaded" else int(status)
+
+    @staticmethod
+    def whole(body):
+        message = json.loads(body)
+        return message["content"][0]["text"], message["stop_reason"]
+
+    @staticmethod
+    def text(events):
+        return "".join((json.loads(e).get("delta") or {}).get("text") or "" for e in events)
+
+    @staticmethod
+    def reasons(events):
+        return [e["delta"]["stop_reason"] for e in map(json.loads, events) if e["type"] == "message_delta"]
+
+    finished, is_end = "end_turn", staticmethod(lambda event: json.loads(event)["type"] == "message_stop")
+
+    @staticmethod
+    def tokens(cell):
+        return 4
+
+
 class Cell:
-    def __init__(self, number, fault, phase, column, text):
+    def __init__(self, dialect, number, fault, phase, column, text):
+        self.dialect = dialect
         self.fault, self.phase, self.shape, self.setting = fault, phase, *column
         self.name = f"{fault}@{phase} {self.shape} {self.setting}"
         self.target = f"c{number}"
@@ -51,7 +124,8 @@ class Cell:
             base = Cell.upstream.own_base()
             fault = f"late:{LATE_MS}" if self.fault == "late" else self.fault
             headers = {"x-fault": f"{fault}@{self.phase}", "x-fault-key": self.target}
-        return provider(base, name=self.target, models=["m"], api_key=KEY, timeouts=self.timeouts, extra_headers=headers)
+        return provider(self.dialect.base(base), name=self.target, type=self.dialect.provider_type, models=["m"], api_key=KEY,
+                        timeouts=self.timeouts, extra_headers=headers)
 
     @property
     def route(self):
@@ -62,9 +136,10 @@ class Cell:
         return f"r-{self.target}" if self.setting == "fallback" else f"{self.target}/m"
 
 
-def cells():
-    out = []
-    for line in TABLE.read_text().splitlines():
+def cells(dialect):
+    out = {}
+    lines = [line for table in dialect.tables for line in (HERE / table).read_text().splitlines()]
+    for line in lines:
         if not line or line.startswith("#"):
             continue
         subject, *columns = [part.strip() for part in line.split("|")]
@@ -73,9 +148,9 @@ def cells():
         last = None
         for column, text in zip(COLUMNS, columns):
             last = last if text == "=" else text
-            if text != "-":
-                out += [(fault, phase, column, last) for fault in faults for phase in phases]
-    return [Cell(number, *cell) for number, cell in enumerate(out)]
+            for cell in [(fault, phase, column) for fault in faults for phase in phases]:
+                out[cell] = None if text == "-" else last
+    return [Cell(dialect, number, *cell, text) for number, (cell, text) in enumerate(out.items()) if text]
 
 
 class Answered:
@@ -83,7 +158,7 @@ class Answered:
 
     def __init__(self, connection, cell):
         began = time.monotonic()
-        connection.request("POST", "/v1/chat/completions", json.dumps(ask_for(cell.model, stream=cell.streamed)), {"content-type": "application/json"})
+        connection.request("POST", cell.dialect.path, json.dumps(cell.dialect.ask(cell.model, cell.streamed)), {"content-type": "application/json"})
         reply = connection.getresponse()
         self.status, self.headers = reply.status, {k.lower(): v for k, v in reply.getheaders()}
         self.body = reply.read()  # raises IncompleteRead unless it ended as HTTP says it must
@@ -109,27 +184,24 @@ def error_in(data, code):
 def check_answer(cell, reply):
     equal(reply.status, 200, "status")
     if not cell.streamed:
-        choice = json.loads(reply.body)["choices"][0]
-        equal(choice["message"]["content"], HELLO, "content")
-        return equal(choice["finish_reason"], "stop", "finish_reason")
+        return equal(cell.dialect.whole(reply.body), (HELLO, cell.dialect.finished), "content and finish reason")
     events = events_of(reply.body)
-    equal(text_of(reply.body), HELLO, "content")
-    reasons = [c["finish_reason"] for e in events if e != "[DONE]" for c in json.loads(e).get("choices", []) if c.get("finish_reason")]
-    equal(reasons, ["stop"], "finish reasons")
+    equal(cell.dialect.text(events), HELLO, "content")
+    equal(cell.dialect.reasons(events), [cell.dialect.finished], "finish reasons")
     expect(not any('"error"' in e for e in events), f"an error in {events}")
 
 
 def check_cut(cell, reply, code):
     equal(reply.status, 200, "status")
     *before, last = events_of(reply.body)
-    expect("[DONE]" not in before + [last], "[DONE] after an error")
-    equal("".join((c.get("delta") or {}).get("content") or "" for e in before for c in json.loads(e)["choices"]), HELLO, "content before the error")
+    expect(not any(map(cell.dialect.is_end, before + [last])), "the mark of a good end beside an error")
+    equal(cell.dialect.text(before), HELLO, "content before the error")
     expect(not any('"error"' in e for e in before), f"more than one error in {before}")
     error_in(last, code)
 
 
 def check_error(cell, reply, status, code):
-    equal(reply.status, int(status), "status")
+    equal(reply.status, cell.dialect.status(status, code), "status")
     equal(reply.headers["content-type"], "application/json", "content-type")
     error = error_in(reply.body, code)
     expect(KEY not in reply.body.decode() and "sk-faultd" not in reply.body.decode(), "a key in the error")
@@ -161,7 +233,7 @@ def check_log(cell, host, reply):
     else:
         equal(set(targets), {f"{cell.target}/m"}, "targets in the log")
     if cell.result == "answer":
-        equal(row.get("tokens_out"), None if cell.phase == "after_finish" else 4, "tokens in the log")
+        equal(row.get("tokens_out"), cell.dialect.tokens(cell), "tokens in the log")
 
 
 def check_health(cell, host):
@@ -211,23 +283,28 @@ def try_cell(cell, host):
 
 
 class FaultMatrix(unittest.TestCase):
-    def test_every_cell_ends_as_the_table_says(self):
-        every = cells()
+    def every_cell(self, dialect):
+        every = cells(dialect)
         self.assertGreaterEqual(len(every), 400)
         self.assertGreaterEqual(len({c.fault for c in every}), 30)
-        self.assertEqual(len({c.name for c in every}), len(every), "a cell stands in the table twice")
         chosen = [c for c in every if os.environ.get("FAULT_CELLS", "") in c.name]  # to look at some of them alone
         with Faultd() as Cell.upstream:
-            providers = [c.provider for c in chosen] + [provider(Cell.upstream.base(), name="good", models=["m"])]
+            good = provider(dialect.base(Cell.upstream.base()), name="good", type=dialect.provider_type, models=["m"])
             routes = [c.route for c in chosen if c.setting == "fallback"]
             # One loop, so that a connection which was used once is the one that is used again.
-            with Portolan(settings(*providers, routes=routes, server={"loops": 1}, logging={"level": "error"})) as host:
+            with Portolan(settings(*[c.provider for c in chosen], good, routes=routes, server={"loops": 1}, logging={"level": "error"})) as host:
                 began = time.monotonic()
                 with concurrent.futures.ThreadPoolExecutor(16) as pool:
                     failed = [f for f in pool.map(lambda c: try_cell(c, host), chosen) if f]
-                print(f"{len(chosen)} cells in {time.monotonic() - began:.1f} s")
+                print(f"{dialect.name}: {len(chosen)} cells in {time.monotonic() - began:.1f} s", flush=True)
                 if failed:
                     self.fail(f"{len(failed)} of {len(chosen)} cells:\n" + "\n".join(failed))
+
+    def test_every_cell_ends_as_the_table_says(self):
+        self.every_cell(OpenAi)
+
+    def test_every_cell_ends_so_in_the_language_of_anthropic_too(self):
+        self.every_cell(Anthropic)
 
 
 if __name__ == "__main__":

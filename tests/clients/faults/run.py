@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Runs one client library's fault script (node or python) against the real binary and faultd: retries of library and host together, over the
-faults that clients get wrong. The scripts get FAULT_CASES: [{"name", "model", "stream", "answers"}]."""
+"""Runs one client library's fault script (openai_node, openai_python, anthropic_node, anthropic_python) against the real binary and faultd, in the
+library's own dialect from end to end: retries of library and host together, over the faults that clients get wrong. The scripts get FAULT_CASES: [{"name", "model", "stream", "answers"}]."""
 
 import json
 import os
@@ -28,29 +28,33 @@ CASES = ([(plan, True, False) for plan in BROKEN] +
          [(plan, stream, True) for stream in (False, True) for plan in ("503, ok", "reset@before_headers, ok", "html_200, ok", "ok")])
 
 
-def command_for(language):
+def command_for(script):
     """None: the library is not there."""
+    library, language = script.split("_")
     if language == "python":
         python = CLIENTS / "python" / "bin" / "python"
-        there = python.exists() and subprocess.run([python, "-c", "import openai"], capture_output=True).returncode == 0
-        return [str(python), "-B", str(HERE / "python.py")] if there else None
-    if not (CLIENTS / "node" / "node_modules" / "openai").is_dir():
+        there = python.exists() and subprocess.run([python, "-c", f"import {library}"], capture_output=True).returncode == 0
+        return [str(python), "-B", str(HERE / f"{script}.py")] if there else None
+    if not (CLIENTS / "node" / "node_modules" / {"anthropic": "@anthropic-ai/sdk"}.get(library, library)).is_dir():
         return None
-    return ["node", shutil.copy(HERE / "node.mjs", CLIENTS / "node" / "faults_node.mjs")]  # libraries are found beside the script only
+    return ["node", shutil.copy(HERE / f"{script}.mjs", CLIENTS / "node" / f"faults_{script}.mjs")]  # libraries are found beside the script only
 
 
 def main():
-    language = sys.argv[1]
-    command = command_for(language) if BINARY.exists() else None
+    script = sys.argv[1]
+    command = command_for(script) if BINARY.exists() else None
+    anthropic = script.startswith("anthropic")
     if not command:
-        print(f"SKIPPED: needs {BINARY} and the openai library in {CLIENTS / language} (./build.sh test)")
+        print(f"SKIPPED: needs {BINARY} and the library in {CLIENTS} (./build.sh test)")
         return SKIPPED
     with Faultd() as upstream:
         timeouts = {k: v * SLOWNESS for k, v in LIMIT.items()}
         providers, cases = [], []
         for number, (plan, stream, answers) in enumerate(CASES):
             name = f"c{number}"
-            providers.append(provider(upstream.own_base(), name=name, models=["m"], timeouts=timeouts, extra_headers={"x-fault": plan, "x-fault-key": name}))
+            base = upstream.own_base()
+            speaks = {"type": "anthropic"} if anthropic else {}
+            providers.append(provider(base.removesuffix("/v1") if anthropic else base, name=name, **speaks, models=["m"], timeouts=timeouts, extra_headers={"x-fault": plan, "x-fault-key": name}))
             cases.append({"name": f"{plan} {'streamed' if stream else 'whole'}", "model": f"{name}/m", "stream": stream, "answers": answers})
         with Portolan(settings(*providers)) as host:
             environment = {**os.environ, "PORTOLAN_BASE": f"http://127.0.0.1:{host.port}/v1", "FAULT_CASES": json.dumps(cases),
