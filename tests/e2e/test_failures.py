@@ -290,13 +290,14 @@ class Endings(unittest.TestCase):
             host.signal(signal.SIGTERM)
             began = time.monotonic()
 
-            def refused():
+            def refused(ask):
                 try:
-                    return host.chat(ask_for("up/m")).status == 503
+                    return ask().status == 503
                 except OSError:
                     return True
 
-            wait_until(refused, 1, "refusal of new requests")
+            wait_until(lambda: refused(lambda: host.get("/readyz")), 1, "the signal to arrive") # a request before that would wait with the others
+            self.assertTrue(refused(lambda: host.chat(ask_for("up/m"))))
             go_on.set()
             for stream, body in zip(streams, bodies):
                 body += stream.read_all()
