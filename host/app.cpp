@@ -4,6 +4,7 @@
 #include "config/environment.h"
 #include "config/problem.h"
 #include "core/log.h"
+#include "core/memory.h"
 #include "core/text.h"
 #include "discover.h"
 #include "explain.h"
@@ -57,6 +58,7 @@ wire::ServerLimits limits_of(const config::Server& s)
     out.header_count = size(l.header_count), out.body = size(s.max_body_bytes), out.chunk_extensions = size(l.chunk_extension_bytes);
     out.header_timeout_us = l.header_timeout_ms * 1000, out.body_grace_us = l.body_grace_ms * 1000, out.body_total_us = l.body_total_ms * 1000;
     out.body_min_rate = size(l.body_min_bytes_per_second), out.idle_us = l.idle_ms * 1000, out.write_stall_us = l.write_stall_ms * 1000;
+    out.held_bytes = size(l.buffered_bytes ? l.buffered_bytes : core::memory_limit_bytes() / 4);
     out.requests_per_connection = static_cast<std::uint32_t>(l.requests_per_connection);
     out.connections = static_cast<std::uint32_t>(l.connections), out.connections_per_ip = static_cast<std::uint32_t>(l.connections_per_ip);
     return out;

@@ -109,6 +109,9 @@ void App::describe_metrics()
     for (const auto& [kind, counter] : {std::pair{"header", &server_counters_.timeouts_header}, {"body", &server_counters_.timeouts_body},
                                         {"idle", &server_counters_.timeouts_idle}, {"write_stall", &server_counters_.write_stalls}})
         metrics_.gauge("portolan_connection_timeouts_total", {{"kind", kind}}, [counter] { return static_cast<double>(counter->load()); });
+    gauge("portolan_buffered_bytes", [this] { return server_counters_.held_bytes.load(); });
+    for (const auto& [result, counter] : {std::pair{"cut", &server_counters_.crowded_cut}, {"refused", &server_counters_.crowded_refused}})
+        metrics_.gauge("portolan_buffer_full_total", {{"result", result}}, [counter] { return static_cast<double>(counter->load()); });
     for (const auto& [kind, counter] : {std::pair{"connect", &client_counters_.connects}, {"reuse", &client_counters_.reuses},
                                         {"stale_retry", &client_counters_.stale_retries}})
         metrics_.gauge("portolan_upstream_connections_total", {{"kind", kind}}, [counter] { return static_cast<double>(counter->load()); });

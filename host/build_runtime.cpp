@@ -117,7 +117,9 @@ private:
 
     std::shared_ptr<const ledger::Limits> limits_of(const config::Provider& p)
     {
-        const auto allowance = [](const config::ProviderLimits& l) { return ledger::Allowance{l.rpm.value_or(0), l.tpm.value_or(0), l.concurrent.value_or(0)}; };
+        const auto allowance = [](const config::ProviderLimits& l) {
+            return ledger::Allowance{l.rpm.value_or(0), l.tpm.value_or(0), l.concurrent.value_or(0), l.daily_requests.value_or(0), l.daily_nusd.value_or(0)};
+        };
         ledger::Limits out;
         out.rules.provider = allowance(p.limits), out.rules.queue_us = p.limits.queue_ms * 1000;
         bool any = out.rules.provider.any();

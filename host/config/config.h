@@ -22,7 +22,7 @@ struct Limits { ///< server.limits; the names of wire::ServerLimits
     std::int64_t request_line_bytes = 8192, header_total_bytes = 32768, header_field_bytes = 8192, header_count = 100;
     std::int64_t chunk_extension_bytes = 16384, json_depth = 64;
     std::int64_t header_timeout_ms = 10'000, body_grace_ms = 5'000, body_total_ms = 120'000, body_min_bytes_per_second = 1024;
-    std::int64_t idle_ms = 60'000, write_stall_ms = 60'000;
+    std::int64_t idle_ms = 60'000, write_stall_ms = 60'000, buffered_bytes = 0;
     std::int64_t requests_per_connection = 1000, connections = 10'000, connections_per_ip = 256;
 };
 
@@ -146,6 +146,9 @@ struct Routing {
     std::map<std::string, std::string> model_aliases; ///< model alias -> id
     std::int64_t max_attempts = 3, same_target_retries = -1, total_deadline_ms = 600'000; ///< -1: pinned 2, routes 0
     std::int64_t longest_wait_ms = 20'000;
+    bool hedging = false;
+    double hedging_percent = 2;
+    std::int64_t hedging_after_ms = 0;      ///< 0: what 95 % of the route's streams take to their first content
 };
 
 /// Answers that are not streamed, kept for requests that come again with the same Idempotency-Key.

@@ -46,6 +46,7 @@ void describe_server(Visitor& v, Draft& d)
     v.integer("body_min_bytes_per_second", l.body_min_bytes_per_second, {}, "least rate of a body; 0: none");
     v.integer("idle_ms", l.idle_ms, some_ms, "time between two requests of a connection");
     v.integer("write_stall_ms", l.write_stall_ms, some_ms, "time in which a client reads nothing, after which it is cut");
+    v.integer("buffered_bytes", l.buffered_bytes, {}, "kept in memory for all clients together: bodies, whole answers, what waits to be read; 0: a quarter of the memory");
     v.integer("requests_per_connection", l.requests_per_connection, from_one, "then it is closed");
     v.integer("connections", l.connections, from_one, "open at a time");
     v.integer("connections_per_ip", l.connections_per_ip, {}, "open at a time from one address; 0: no limit");
@@ -136,6 +137,11 @@ void describe_routing(Visitor& v, Draft& d)
     v.integer("total_deadline_ms", r.total_deadline_ms, some_ms, "for all attempts together");
     v.integer("longest_wait_ms", r.longest_wait_ms, milliseconds, "longest pause before the same target is tried again, such as an upstream's `Retry-After`; what is longer is left to the client");
     v.end();
+    v.begin("hedging", "a second attempt at another provider or account beside a stream that is silent for unusually long; both are paid for");
+    v.flag("enabled", r.hedging, "");
+    v.number("percent", r.hedging_percent, 0, 100, "of the streams that may be hedged, at most");
+    v.integer("after_ms", r.hedging_after_ms, milliseconds, "silence before it is made; 0: as long as 95 % of the route's last streams took to their first content");
+    v.end();
     describe_drops(v, "drop_params", "parameters taken out for models that refuse them; added to the shipped list", d.drops);
     v.end();
 }
@@ -199,8 +205,8 @@ void describe_provider(Visitor& v, ProviderEntry& e)
     v.optional_integer("rpm", p.limits.rpm, from_one, "requests a minute");
     v.optional_integer("tpm", p.limits.tpm, from_one, "tokens a minute");
     v.optional_integer("concurrent", p.limits.concurrent, from_one, "requests at a time");
-    v.optional_integer("daily_requests", p.limits.daily_requests, from_one, "requests a day");
-    v.usd("daily_usd", p.limits.daily_nusd, "US dollars a day");
+    v.optional_integer("daily_requests", p.limits.daily_requests, from_one, "requests in 24 hours, of this process");
+    v.usd("daily_usd", p.limits.daily_nusd, "US dollars in 24 hours, as far as prices are known; what runs when they are spent goes on");
     v.integer("queue_ms", p.limits.queue_ms, milliseconds, "the longest that a request waits for its turn when `rpm`, `tpm` or `concurrent` is reached and nobody else can answer");
     v.end();
     v.begin("circuit_breaker", "when to leave it alone for a while", "breaker");

@@ -39,6 +39,7 @@ constexpr FaultRule table[] = {
     {K::NoProvider,       503, "upstream_error",        "no_available_provider",     0, false, Cool::Nothing, false, "no_provider"},
     {K::Exhausted,        502, "upstream_error",        "fallback_exhausted",        0, false, Cool::Nothing, false, "exhausted"},
     {K::PluginFailed,     502, "upstream_error",        "plugin_failed",             0, true,  Cool::Nothing, false, "plugin_failed"},
+    {K::Crowded,          503, "server_error",          "server_busy",               0, false, Cool::Nothing, false, "crowded"},
     {K::Draining,         503, "server_error",          "shutting_down",             0, false, Cool::Nothing, false, "draining"},
     {K::Internal,         500, "server_error",          "internal_error",            0, false, Cool::Nothing, false, "internal"},
 };

@@ -42,6 +42,7 @@ enum class FaultKind : std::uint8_t {
     NoProvider,     ///< nothing is configured, or everything is cooling down
     Exhausted,      ///< several candidates were tried and failed
     PluginFailed,
+    Crowded,        ///< the host keeps as many bytes in memory as it may
     Draining,
     Internal,
 };

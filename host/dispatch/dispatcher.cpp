@@ -31,7 +31,7 @@ public:
     ~InFlight()
     {
         target_.ended(), account_.ended();
-        RetryPlan::leave_gate(job_, step_, used_tokens);
+        RetryPlan::leave_gate(job_, step_, used_tokens, cost_nusd);
         if (!budget_) return;
         budget_->ended(well);
         if (step_.budgeted) budget_->give_back(well, step_.timeout);
@@ -40,7 +40,7 @@ public:
     InFlight& operator=(const InFlight&) = delete;
 
     bool well = false;
-    std::int64_t used_tokens = -1;          ///< -1: not known
+    std::int64_t used_tokens = -1, cost_nusd = -1; ///< -1: not known
 
 private:
     const Job& job_;
@@ -86,6 +86,16 @@ std::string_view effort_place(Dialect dialect) noexcept
     }
 }
 
+/// What an attempt used. Who breaks off a stream does not say: then it is what was sent there, and an event with content is taken for a token.
+/// So with the loser of two attempts: what it was asked is paid for.
+Usage usage_of(const Job& job, const upstream::AttemptResult& result, const Answer& answer, bool lost)
+{
+    Usage used = answer.usage();
+    if (result.fault.kind == FaultKind::None || used.said() || !job.request.stream || (answer.content_events() == 0 && !lost)) return used;
+    used.input = job.request.est_input_tokens, used.output = static_cast<std::int64_t>(answer.content_events()), used.estimated = true;
+    return used;
+}
+
 void tell_breaker(const Candidate& c, const upstream::Account& account, const ledger::Lane& lane, std::int64_t now_us)
 {
     const auto state = lane.breaker.state(now_us);
@@ -106,14 +116,85 @@ void tell_account(const Candidate& c, const upstream::Account& account, const Fa
 
 wire::Task<bool> Dispatcher::wait(std::int64_t us)
 {
-    const auto until = now() + us;
+    const auto began = now(), until = began + us;
     while (!aborted_ && now() < until) co_await wire::sleep_until(std::min(until, now() + nap_us));
+    paused_us_ += now() - began;
     co_return !aborted_;
 }
 
-wire::Task<Outcome> Dispatcher::run(const Job& job, Answer& answer)
+/// What two attempts beside each other decide: whose content comes first.
+struct Race {
+    Contender* winner = nullptr;
+    bool due = false;                       ///< the first has been silent for long enough
+    wire::Signal changed;
+};
+
+/// One of the two, and the sink that holds its content back until it has won.
+struct Contender final : upstream::AnswerSink {
+    Contender(Race& in, Dispatcher::Track& t, Dispatcher::Track*& l, Answer& a, const RetryPlan::Step& s) : race(in), track(t), live(l), answer(a), step(s) {}
+    bool event(const Event& e) override { return answer.event(e); }
+    void begin(bool native, bool whole) override { answer.begin(native, whole); }
+    void reading(const wire::Cutter* cutter) override { answer.reading(cutter); }
+    bool has_content() const override { return answer.has_content(); }
+    std::uint64_t content_events() const override { return answer.content_events(); }
+    const Fault* fault() const override { return answer.fault(); }
+    bool complete() const override { return answer.complete(); }
+    void tail(std::string_view bytes) override { answer.tail(bytes); }
+    wire::Task<bool> flush() override
+    {
+        if (!race.winner && answer.has_content() && !answer.fault()) {
+            race.winner = this;
+            live = &track;
+            if (rival) rival->track.attempt.abort();
+            if (rival && takes_over) co_await answer.take_over(rival->answer);
+        }
+        if (race.winner && race.winner != this) co_return false;
+        const bool there = co_await answer.flush();
+        co_return there;
+    }
+    [[nodiscard]] bool lost() const noexcept { return race.winner && race.winner != this; }
+
+    Race& race;
+    Dispatcher::Track& track;
+    Dispatcher::Track*& live;
+    Answer& answer;
+    const RetryPlan::Step step;
+    Contender* rival = nullptr;
+    bool takes_over = false;                ///< the understudy
+    Fault result;
+};
+
+namespace {
+
+/// Says that a contender has ended, however it does.
+struct Telling {
+    explicit Telling(Race& r) : race(r) {}
+    ~Telling() { race.changed.set(); }
+    Telling(const Telling&) = delete;
+    Telling& operator=(const Telling&) = delete;
+    Race& race;
+};
+
+wire::Task<void> ring(Race& race, std::int64_t at_us)
+{
+    co_await wire::sleep_until(at_us);
+    race.due = true;
+    race.changed.set();
+}
+
+} // namespace
+
+wire::Task<Outcome> Dispatcher::run(const Job& job, Answer& answer, Answer* understudy)
 {
     Outcome out;
+    out.fault = co_await attempts(job, &answer, understudy, out);
+    out.upstream_us = upstream_us();
+    co_return out;
+}
+
+/// Goes through the plan; how it ended.
+wire::Task<Fault> Dispatcher::attempts(const Job& job, Answer* answer, Answer* understudy, Outcome& out)
+{
     RetryPlan plan(job);
     Fault last{.kind = FaultKind::NoProvider, .message = "No candidate is left."};
     Fault broke; // why the answer was cut that others are to take up
@@ -122,28 +203,74 @@ wire::Task<Outcome> Dispatcher::run(const Job& job, Answer& answer)
     while (step) {
         const bool ready = co_await prepare(job, plan, *step, last);
         if (!ready) break;
-        last = co_await try_once(job, *step, answer, out);
-        if (last.kind == FaultKind::None) co_return out;
+        if (understudy && job.hedging && out.begun == 0) // not "?:": gcc 12
+            last = co_await race(job, plan, *step, answer, *understudy, out);
+        else
+            last = co_await try_once(job, *step, *live_, *answer, *answer, out);
+        if (last.kind == FaultKind::None) co_return last;
         const bool over = aborted_ || last.kind == FaultKind::Cancelled || last.kind == FaultKind::Deadline;
-        if (answer.committed() && broke.kind == FaultKind::None) broke = last;
-        if (over || !answer.may_go_on(last)) {
-            out.fault = aborted_ || broke.kind == FaultKind::None ? std::move(last) : std::move(broke);
-            co_return out;
-        }
-        if (static_cast<std::int64_t>(out.attempts.size()) >= job.max_attempts) break;
-        if (!answer.prefix().empty()) plan.need_prefill();
+        if (answer->committed() && broke.kind == FaultKind::None) broke = last;
+        if ((over || !answer->may_go_on(last)) && (aborted_ || broke.kind == FaultKind::None)) co_return last;
+        if (over || !answer->may_go_on(last)) co_return broke;
+        if (static_cast<std::int64_t>(out.begun) >= job.max_attempts) break;
+        if (!answer->prefix().empty()) plan.need_prefill();
         step = plan.after(last, now(), out.attempts.back().retry_after_said);
     }
     if (aborted_) last = {.kind = FaultKind::Cancelled, .message = "The client closed the request."};
-    out.fault = broke.kind != FaultKind::None && !aborted_ ? std::move(broke) : plan.conclude(std::move(last), out.attempts, now());
-    co_return out;
+    if (broke.kind != FaultKind::None && !aborted_) co_return broke;
+    co_return plan.conclude(std::move(last), out.attempts, now());
+}
+
+/// The first attempt; if it is silent for too long, a second one beside it. `answer` is whose content came first. If neither had any, the
+/// fault is that of the one that ended last.
+wire::Task<Fault> Dispatcher::race(const Job& job, RetryPlan& plan, RetryPlan::Step step, Answer*& answer, Answer& understudy, Outcome& out)
+{
+    Race race;
+    Contender first(race, first_, live_, *answer, step);
+    auto running = contend(job, first, race, out);
+    running.start();
+    auto timer = ring(race, now() + job.hedge_after_us);
+    if (!running.done()) timer.start();
+    while (!running.done() && !race.due) co_await race.changed.wait();
+    std::optional<RetryPlan::Step> beside;
+    if (!running.done() && !race.winner && !aborted_ && static_cast<std::int64_t>(out.begun) < job.max_attempts && job.hedging->take())
+        beside = plan.beside(now());
+    if (!beside) {
+        while (!running.done()) co_await race.changed.wait();
+        running.result();
+        co_return std::move(first.result);
+    }
+    Contender second(race, second_, live_, understudy, *beside);
+    first.rival = &second, second.rival = &first, second.takes_over = true;
+    const auto began = now();
+    auto running_too = contend(job, second, race, out);
+    running_too.start();
+    while (!running.done() && !running_too.done()) co_await race.changed.wait();
+    both_us_ = now() - began;
+    const bool first_ended_last = running_too.done();
+    while (!running.done() || !running_too.done()) co_await race.changed.wait();
+    running.result(), running_too.result();
+    auto& decisive = race.winner ? *race.winner : first_ended_last ? first : second;
+    for (auto& a : out.attempts)
+        if (a.hedge != Hedge::None && race.winner != &second) a.hedge = Hedge::Lost;
+    std::sort(out.attempts.begin(), out.attempts.end(), [](const auto& a, const auto& b) { return a.number < b.number; });
+    out.served = decisive.step.candidate;
+    if (race.winner == &second) answer = &understudy, out.understudy = true;
+    co_return std::move(decisive.result);
+}
+
+wire::Task<void> Dispatcher::contend(const Job& job, Contender& contender, Race& race, Outcome& out)
+{
+    const Telling telling(race);
+    contender.result = co_await try_once(job, contender.step, contender.track, contender.answer, contender, out);
 }
 
 wire::Task<std::optional<RetryPlan::Step>> Dispatcher::wait_turn(const Job& job, RetryPlan& plan)
 {
     const auto& limits = *job.order[*plan.crowded()].endpoint->limits;
     Place place(*limits.gate);
-    auto until = now() + limits.rules.queue_us;
+    const auto began = now();
+    auto until = began + limits.rules.queue_us;
     if (job.deadline_us) until = std::min(until, job.deadline_us - shortest_attempt_us);
     std::optional<RetryPlan::Step> step;
     while (!aborted_ && now() < until) {
@@ -153,6 +280,7 @@ wire::Task<std::optional<RetryPlan::Step>> Dispatcher::wait_turn(const Job& job,
         if (!aborted_) step = plan.from_queue(place.ticket, now());
         if (step) break;
     }
+    paused_us_ += now() - began;
     co_return step;
 }
 
@@ -174,29 +302,34 @@ wire::Task<bool> Dispatcher::prepare(const Job& job, RetryPlan& plan, RetryPlan:
     co_return ready;
 }
 
-wire::Task<Fault> Dispatcher::try_once(const Job& job, const RetryPlan::Step& step, Answer& answer, Outcome& out)
+wire::Task<Fault> Dispatcher::try_once(const Job& job, const RetryPlan::Step& step, Track& track, Answer& answer, upstream::AnswerSink& sink,
+                                       Outcome& out)
 {
+    const auto number = out.begun++;
+    const auto* contender = &sink == &answer ? nullptr : static_cast<const Contender*>(&sink);
     const auto& candidate = job.order[step.candidate];
     const auto& endpoint = *candidate.endpoint;
     const auto& form = form_for(job, candidate.match);
     const bool in_messages = std::find(form.present.begin(), form.present.end(), "messages") != form.present.end();
     auto body = body_for(form.json, form.present, job.extensions, candidate.drop_params, job.effort, effort_place(candidate.match.dialect),
                          in_messages ? answer.prefix() : std::string_view());
-    dropped_ = std::move(body.dropped);
-    dropped_.insert(dropped_.end(), form.lost.begin(), form.lost.end());
+    track.dropped = std::move(body.dropped);
+    track.dropped.insert(track.dropped.end(), form.lost.begin(), form.lost.end());
     out.served = step.candidate;
-    drains_ = endpoint.drain_on_disconnect;
-    upstream::AttemptRequest request{&endpoint, &endpoint.accounts[step.account], job.request, {}, job.deadline_us, job.guess, &dropped_, job.strict, form.refused};
+    track.drains = endpoint.drain_on_disconnect;
+    upstream::AttemptRequest request{&endpoint, &endpoint.accounts[step.account], job.request, {}, job.deadline_us, job.guess, &track.dropped, job.strict, form.refused};
     auto& rq = request.request;
     rq.model = candidate.model, rq.json = body.json, rq.dialect = candidate.match.dialect, rq.native = candidate.match.native;
     rq.model_output_tokens = candidate.output_tokens;
-    request.facts = {static_cast<std::uint32_t>(out.attempts.size()), 0, job.seed + out.attempts.size(), job.trace_id};
+    request.facts = {static_cast<std::uint32_t>(number), 0, job.seed + number, job.trace_id};
     const auto began = now();
     if (const auto total = endpoint.timeouts.total_ms * 1000; total > 0)
         request.deadline_us = std::min(job.deadline_us ? job.deadline_us : INT64_MAX, began + total);
-    answer.chosen(step.candidate, out.attempts.size());
+    answer.chosen(step.candidate, number);
     upstream::AttemptResult result;
-    if (rehearsed(job, step, out.attempts.size())) {
+    Usage used;
+    std::int64_t cost = -1;
+    if (rehearsed(job, step, number)) {
         RetryPlan::leave_gate(job, step, 0);
         if (step.budgeted) endpoint.retries->give_back(false, step.timeout);
         (*candidate.lanes)[step.account]->breaker.leave(step.entry, ledger::Breaker::Outcome::Neither, endpoint.breaker, began, 0);
@@ -205,17 +338,18 @@ wire::Task<Fault> Dispatcher::try_once(const Job& job, const RetryPlan::Step& st
     }
     {
         InFlight in_flight(job, step, began);
-        result = co_await attempt_.run(request, answer);
+        result = co_await track.attempt.run(request, sink);
         in_flight.well = result.fault.kind == FaultKind::None;
-        const auto& used = answer.usage();
+        used = usage_of(job, result, answer, contender && contender->lost());
         if (used.said()) in_flight.used_tokens = std::max<std::int64_t>(0, used.input) + std::max<std::int64_t>(0, used.output);
+        if (candidate.facts) in_flight.cost_nusd = cost = cost_of(*candidate.facts, used);
     }
     const auto took = now() - began;
-    out.upstream_us = attempt_.waited_us();
     Fault fault = std::move(result.fault);
     const bool said = fault.retry_after_us >= 0;
     note(job, step, fault, result, took, answer);
-    out.attempts.push_back({candidate.id, endpoint.accounts[step.account].name, fault.kind, result.status, took, result.ttft_us, said});
+    out.attempts.push_back({candidate.id, endpoint.accounts[step.account].name, fault.kind, result.status, took, result.ttft_us, said, used, cost,
+                            contender && contender->takes_over ? Hedge::Won : Hedge::None, number});
     co_return fault;
 }
 

@@ -19,38 +19,61 @@ public:
     [[nodiscard]] virtual std::string_view prefix() const = 0;
     /// Of the present attempt, as far as the upstream has said.
     [[nodiscard]] virtual const Usage& usage() const = 0;
+    /// Of an understudy: it was the first to have content and answers in place of `other`, whose status and comments may have been sent.
+    virtual wire::Task<void> take_over(Answer& other) = 0;
 };
+
+struct Race;
+struct Contender;
 
 class Dispatcher {
 public:
-    Dispatcher(wire::ClientPool& pool, const core::Clock& clock) : attempt_(pool, clock) {}
+    Dispatcher(wire::ClientPool& pool, const core::Clock& clock) : first_(pool, clock), second_(pool, clock) {}
 
     /// The last word is in Outcome::fault; what was committed to the answer stays. Never throws for the outside world's failures.
-    wire::Task<Outcome> run(const Job& job, Answer& answer);
-    /// Of the attempt that is under way: parameters left out for it or lost in translation; time spent upstream by all attempts so far.
-    [[nodiscard]] const std::vector<std::string>& dropped() const noexcept { return dropped_; }
-    [[nodiscard]] std::int64_t upstream_us() const noexcept { return attempt_.waited_us(); }
+    /// `understudy`: for an attempt beside the first one; it sends nothing before it has taken over. nullptr: there is none.
+    wire::Task<Outcome> run(const Job& job, Answer& answer, Answer* understudy = nullptr);
+    /// Of the attempt that is under way: parameters left out for it or lost in translation; time spent upstream by all attempts so far and in pauses between them.
+    [[nodiscard]] const std::vector<std::string>& dropped() const noexcept { return live_->dropped; }
+    [[nodiscard]] std::int64_t upstream_us() const noexcept { return first_.attempt.waited_us() + second_.attempt.waited_us() - both_us_ + paused_us_; }
     /// From another coroutine of the loop: the client is gone. Ends the attempt under way and begins no other. True: its provider is to be
     /// drained and has begun to answer, so that this attempt goes on to its end, to learn its usage.
     bool client_left() noexcept
     {
         aborted_ = true;
-        if (drains_ && attempt_.answering()) return true;
-        attempt_.abort();
-        return false;
+        bool drained = false;
+        for (auto* t : {&first_, &second_}) {
+            const bool goes_on = t->drains && t->attempt.answering();
+            if (!goes_on) t->attempt.abort();
+            drained = drained || goes_on;
+        }
+        return drained;
     }
 
 private:
-    wire::Task<core::Fault> try_once(const Job& job, const RetryPlan::Step& step, Answer& answer, Outcome& out);
+    /// What one attempt at a time needs.
+    struct Track {
+        Track(wire::ClientPool& pool, const core::Clock& clock) : attempt(pool, clock) {}
+        upstream::Attempt attempt;
+        std::vector<std::string> dropped;
+        bool drains = false;
+    };
+    wire::Task<core::Fault> attempts(const Job& job, Answer* answer, Answer* understudy, Outcome& out);
+    wire::Task<core::Fault> try_once(const Job& job, const RetryPlan::Step& step, Track& track, Answer& answer, upstream::AnswerSink& sink, Outcome& out);
+    wire::Task<core::Fault> race(const Job& job, RetryPlan& plan, RetryPlan::Step step, Answer*& answer, Answer& understudy, Outcome& out);
+    wire::Task<void> contend(const Job& job, Contender& contender, Race& race, Outcome& out);
     wire::Task<bool> wait(std::int64_t us);
     wire::Task<std::optional<RetryPlan::Step>> wait_turn(const Job& job, RetryPlan& plan);
     wire::Task<bool> prepare(const Job& job, RetryPlan& plan, RetryPlan::Step& step, core::Fault& last);
     void note(const Job& job, const RetryPlan::Step& step, core::Fault& fault, const upstream::AttemptResult& result, std::int64_t took_us,
               const Answer& answer);
 
-    upstream::Attempt attempt_;
-    std::vector<std::string> dropped_;
-    bool aborted_ = false, drains_ = false;
+    Track first_, second_;                  ///< second_: beside the first
+    Track* live_ = &first_;                 ///< whose answer goes on
+    std::int64_t paused_us_ = 0, both_us_ = 0; ///< both_us_: while both were waiting
+    bool aborted_ = false;
+
+    friend struct Contender;
 };
 
 } // namespace dispatch

@@ -58,19 +58,19 @@ bool RetryPlan::try_account(std::size_t candidate, std::size_t account, std::int
 bool RetryPlan::pass_gate(std::size_t candidate, std::size_t account, std::int64_t now_us, Step& step)
 {
     const auto* limits = job_.order[candidate].endpoint->limits.get();
-    std::int64_t wait = 0;
+    ledger::Gate::Wait wait;
     step.gated = limits && limits->gate->enter(limits->rules, account, job_.tokens(), ticket_, now_us, wait);
     if (!limits || step.gated) return true;
-    turned_away(FaultKind::RateLimited, now_us + (wait > 0 ? wait : 1'000'000));
-    if (!crowded_) crowded_ = candidate;
+    turned_away(wait.of_day ? FaultKind::Quota : FaultKind::RateLimited, now_us + (wait.us > 0 ? wait.us : 1'000'000));
+    if (!crowded_ && !wait.of_day) crowded_ = candidate;
     return false;
 }
 
-void RetryPlan::leave_gate(const Job& job, const Step& step, std::int64_t used_tokens) noexcept
+void RetryPlan::leave_gate(const Job& job, const Step& step, std::int64_t used_tokens, std::int64_t cost_nusd) noexcept
 {
     if (!step.gated) return;
     const auto& limits = *job.order[step.candidate].endpoint->limits;
-    limits.gate->leave(limits.rules, step.account, used_tokens < 0 ? 0 : used_tokens - job.tokens());
+    limits.gate->leave(limits.rules, step.account, used_tokens < 0 ? 0 : used_tokens - job.tokens(), std::max<std::int64_t>(0, cost_nusd));
 }
 
 std::optional<RetryPlan::Step> RetryPlan::from_queue(ledger::Gate::Ticket ticket, std::int64_t now_us)
@@ -146,6 +146,18 @@ std::optional<RetryPlan::Step> RetryPlan::after(const Fault& fault, std::int64_t
     if (rule.next_candidate && fault.kind != FaultKind::Stale)
         if (auto step = next_candidate(fault, now_us)) return step;
     return same_again(fault, now_us, time_named);
+}
+
+std::optional<RetryPlan::Step> RetryPlan::beside(std::int64_t now_us)
+{
+    tried_.resize(job_.order.size());
+    tried_[last_.candidate] |= bit(last_.account);
+    const auto* here = job_.order[last_.candidate].endpoint;
+    Step step;
+    if (pick(last_.candidate, now_us, step)) return took(step);
+    for (std::size_t at = last_.candidate + 1; at < job_.order.size(); ++at)
+        if (job_.order[at].endpoint != here && pick(at, now_us, step)) return took(step);
+    return std::nullopt;
 }
 
 std::optional<RetryPlan::Step> RetryPlan::next_candidate(const Fault& fault, std::int64_t now_us)

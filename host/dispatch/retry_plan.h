@@ -31,6 +31,8 @@ public:
     /// again, which may mean to wait. Never waits while somebody else may answer. `time_named`: a rate limit's Retry-After is the upstream's;
     /// for a time that we made up nobody waits.
     std::optional<Step> after(const core::Fault& fault, std::int64_t now_us, bool time_named = true);
+    /// While the last step still runs: the same from another provider or account, without waiting.
+    std::optional<Step> beside(std::int64_t now_us);
     /// For a step that is `again`. False: its breaker or our limits do not let it in any more.
     bool enter(Step& step, std::int64_t now_us);
     /// After first() came to nothing: the candidate that only our own limits hold back. Its queue is worth waiting in.
@@ -38,8 +40,8 @@ public:
     std::optional<Step> from_queue(ledger::Gate::Ticket ticket, std::int64_t now_us);
     /// From now on only candidates that can go on from the beginning of an answer.
     void need_prefill() noexcept { need_prefill_ = true; }
-    /// `used_tokens`: -1 not known.
-    static void leave_gate(const Job& job, const Step& step, std::int64_t used_tokens) noexcept;
+    /// `used_tokens`, `cost_nusd`: -1 not known.
+    static void leave_gate(const Job& job, const Step& step, std::int64_t used_tokens, std::int64_t cost_nusd = -1) noexcept;
 
     /// One word for all that happened. `last`: of the last attempt, if there was one.
     [[nodiscard]] core::Fault conclude(core::Fault last, const std::vector<AttemptRecord>& attempts, std::int64_t now_us) const;

@@ -28,7 +28,10 @@ void count(const ledger::RequestRecord& r, const Accounted& a, LoopContext& cont
         const auto slash = attempts[i].target.find('/');
         context.attempts(attempts[i].target.substr(0, slash), attempts[i].fault == FaultKind::None ? "ok" : core::rule_of(attempts[i].fault).name).add();
         series.upstream->observe_us(attempts[i].took_us);
-        if (i == 0) continue;
+        if (const auto hedge = attempts[i].hedge; hedge != dispatch::Hedge::None)
+            metrics.counter("portolan_hedges_total", {{"result", hedge == dispatch::Hedge::Won ? "won" : "lost"}}).add();
+        const auto in_race = [&](const auto& t) { return t.hedge != dispatch::Hedge::None; };
+        if (i == 0 || in_race(attempts[i]) || in_race(attempts[i - 1])) continue;
         if (attempts[i].target == attempts[i - 1].target)
             metrics.counter("portolan_retries_total", {{"reason", core::rule_of(attempts[i - 1].fault).name}}).add();
         else
@@ -47,7 +50,7 @@ void count(const ledger::RequestRecord& r, const Accounted& a, LoopContext& cont
 }
 
 /// Tells the policy how those did that it picked: a lesson for each that was tried, by its last attempt.
-void teach(const Accounted& a, const ledger::RequestRecord& r)
+void teach(const Accounted& a)
 {
     if (!a.decision || !a.decision->learned) return;
     const auto& attempts = a.outcome->attempts;
@@ -59,22 +62,32 @@ void teach(const Accounted& a, const ledger::RequestRecord& r)
         if (choice == order.end()) continue;
         routing::Lesson lesson{.decision_id = *a.request_id, .candidate_id = t->target, .route = a.decision->route, .note = choice->note,
                                .fault = t->fault, .ttft_us = t->ttft_us, .total_us = t->took_us};
-        if (t->fault == FaultKind::None) { // at most the last one: the numbers of the answer are its
-            lesson.cost_nusd = r.cost_nusd;
-            lesson.input_tokens = r.tokens_in, lesson.cached_tokens = r.tokens_cached;
-            lesson.output_tokens = r.tokens_out, lesson.reasoning_tokens = r.tokens_reasoning;
+        if (t->fault == FaultKind::None) {
+            lesson.cost_nusd = t->cost_nusd;
+            lesson.input_tokens = t->usage.input, lesson.cached_tokens = t->usage.cache_read;
+            lesson.output_tokens = t->usage.output, lesson.reasoning_tokens = t->usage.reasoning;
         }
         a.decision->learned->note(std::move(lesson));
     }
 }
 
-} // namespace
-
-std::int64_t cost_of(const config::ModelFacts& facts, const dispatch::Usage& usage) noexcept
+void add(std::int64_t& sum, std::int64_t n) noexcept
 {
-    if (usage.cost_nusd >= 0) return usage.cost_nusd;
-    return ledger::cost_of(facts, {usage.input, usage.cache_read, usage.cache_write, usage.output});
+    if (n >= 0) sum = std::max<std::int64_t>(0, sum) + n;
 }
+
+/// An attempt that failed may be billed like one that answered: all of them are.
+void add_attempt(const dispatch::AttemptRecord& t, ledger::RequestRecord& r)
+{
+    r.attempts.push_back({t.target, t.account, fault_name(t.fault), t.status, t.took_us, t.ttft_us, t.usage.input, t.usage.output, t.cost_nusd,
+                          t.hedge != dispatch::Hedge::None});
+    add(r.tokens_in, t.usage.input), add(r.tokens_out, t.usage.output);
+    add(r.tokens_cached, t.usage.cache_read), add(r.tokens_reasoning, t.usage.reasoning);
+    add(r.cost_nusd, t.cost_nusd);
+    r.usage_estimated = r.usage_estimated || t.usage.estimated;
+}
+
+} // namespace
 
 void account(const Accounted& a, LoopContext& context)
 {
@@ -85,24 +98,18 @@ void account(const Accounted& a, LoopContext& context)
     r.stream = a.streaming, r.status = a.status, r.fault = fault_name(a.outcome->fault.kind);
     r.total_us = a.total_us, r.overhead_us = a.overhead_us, r.generation = a.generation;
     r.bytes_in = static_cast<std::int64_t>(a.body_in), r.bytes_out = static_cast<std::int64_t>(a.body_out);
-    for (const auto& t : a.outcome->attempts) r.attempts.push_back({t.target, t.account, fault_name(t.fault), t.status, t.took_us, t.ttft_us});
+    for (const auto& t : a.outcome->attempts) add_attempt(t, r);
     if (a.decision && a.outcome->served < a.decision->order.size()) {
         const auto& choice = a.decision->order[a.outcome->served];
         r.route = a.decision->route, r.policy = a.decision->policy, r.provider = choice.target->provider;
         r.model = choice.target->open ? choice.model : choice.target->model;
-        if (a.stream) {
-            const auto& u = a.stream->usage();
-            r.tokens_in = u.input, r.tokens_out = u.output, r.tokens_cached = u.cache_read, r.tokens_reasoning = u.reasoning;
-            r.usage_estimated = u.estimated;
-            r.cost_nusd = cost_of(choice.target->facts, u);
-        }
     }
     if (a.dropped) r.dropped_params = *a.dropped;
     r.ttft_us = a.first_content_us;
     if (a.outcome->fault.kind == FaultKind::Cancelled) r.client_gone = a.stream && a.stream->committed() ? "in_content" : "before_content";
     count(r, a, context);
     if (a.decision && a.decision->learned) r.policy_state = static_cast<std::int64_t>(a.decision->state_number);
-    teach(a, r);
+    teach(a);
     ledger::write_request_line(r);
     context.services->recent->push(std::move(record));
 }

@@ -28,9 +28,6 @@ struct Accounted {
 
 void account(const Accounted& facts, LoopContext& context);
 
-/// What a model charges for that usage in nano-USD; the upstream's own figure where it gives one; -1: not known.
-[[nodiscard]] std::int64_t cost_of(const config::ModelFacts& facts, const dispatch::Usage& usage) noexcept;
-
 /// Counts a stream as active as long as it lives.
 class StreamCount {
 public:

@@ -31,7 +31,8 @@ void merge(dispatch::Usage& into, const dialect::Counts& from)
 
 ClientStream::ClientStream(wire::Exchange& exchange, const dialect::Dialect& dialect, Options options, FillHeaders headers, Heartbeats* heartbeats)
     : exchange_(exchange), dialect_(dialect), options_(std::move(options)), fill_headers_(std::move(headers)),
-      heartbeats_(options_.stream && options_.heartbeat_us > 0 ? heartbeats : nullptr), quiet_since_us_(wire::Loop::current()->now_us())
+      heartbeats_(options_.stream && options_.heartbeat_us > 0 ? heartbeats : nullptr), quiet_since_us_(wire::Loop::current()->now_us()),
+      done_(options_.understudy)
 {
     if (heartbeats_) heartbeats_->add(*this);
 }
@@ -53,6 +54,16 @@ bool ClientStream::may_go_on(const core::Fault& fault) const
     return options_.recovery == routing::Recovery::Restart ? resumable_->repeatable() : options_.may_continue && resumable_->plain_text();
 }
 
+wire::Task<void> ClientStream::take_over(dispatch::Answer& other)
+{
+    auto& from = static_cast<ClientStream&>(other); // both are made in one place
+    from.done_ = true;
+    co_await from.settle();
+    started_ = from.started_, status_ = from.status_, gone_ = from.gone_, detached_ = from.detached_;
+    quiet_since_us_ = from.quiet_since_us_;
+    done_ = false;
+}
+
 std::string_view ClientStream::prefix() const
 {
     return committed_ && resumable_ && options_.recovery == routing::Recovery::Continue ? resumable_->text() : std::string_view();
@@ -70,7 +81,7 @@ void ClientStream::begin(bool native, bool)
         resumable_->resume(options_.recovery == routing::Recovery::Restart);
         own(": x-portolan-stream-resumed: 1\n\n");
     } else
-        writer_.reset(), resumable_ = nullptr;
+        writer_.reset(), resumable_ = nullptr, in_writer_ = 0;
     usage_ = {}, fault_ = {};
     answer_model_.clear(), finish_reason_.clear(), media_type_.clear();
 }
@@ -205,6 +216,7 @@ bool ClientStream::event(const dispatch::Event& e)
 void ClientStream::write(const dispatch::Event& e)
 {
     scratch_.clear();
+    if (!options_.stream || recovers()) in_writer_ += e.data.size();
     auto& to = writer();
     scratch_.clear();
     switch (e.kind) {
@@ -253,6 +265,8 @@ wire::Task<bool> ClientStream::respond_whole()
     committed_ = started_ = true;
     status_ = 200;
     if (options_.keep) options_.keep->headers = list, options_.keep->body = body;
+    counted_ = 0;
+    exchange_.hold(0); // from here on it is counted as what waits for the client
     const bool sent = co_await exchange_.respond(200, list, body);
     pending_.clear(), stored_.clear(), held_.clear();
     gone_ = !sent;
@@ -309,12 +323,25 @@ wire::Task<void> ClientStream::settle()
     }
 }
 
+void ClientStream::count_held()
+{
+    constexpr std::size_t step = 16 * 1024; // less than that is not worth counting
+    const auto size = held_.size() + stored_.size() + in_writer_ + (cutter_ ? cutter_->kept() : 0);
+    const auto steps = size / step * step;
+    if (steps == counted_) return;
+    if (exchange_.hold(steps))
+        counted_ = steps;
+    else if (!failed_)
+        fail_with({.kind = core::FaultKind::Crowded, .message = "There is no room for this answer at present."});
+}
+
 wire::Task<bool> ClientStream::flush()
 {
     settle_form();
     if (beating_) co_await settle();
     if (detached_) pending_.clear(), stored_.clear(), held_.clear();
     if (gone_) co_return false;
+    count_held();
     if (content_ && first_content_us_ < 0) first_content_us_ = wire::Loop::current()->now_us();
     if (pending_.empty() || (failed_ && !committed_)) co_return true;
     if (!as_it_comes()) {

@@ -42,6 +42,7 @@ public:
         bool may_continue = false;          ///< nothing in the request speaks against going on from the beginning of an answer
         std::string model;                  ///< as asked for; the answer's own takes its place
         bool counting = false;              ///< the answer is a number of tokens: usage is all of it
+        bool understudy = false;            ///< sends nothing before take_over()
     };
     /// Fills in the response headers when the first byte is about to be sent. `early`: it is not known yet who will answer.
     using FillHeaders = std::function<void(HeaderList&, bool early)>;
@@ -61,6 +62,7 @@ public:
     void chosen(std::size_t candidate, std::size_t attempts) override { candidate_ = candidate, attempts_ = attempts + 1; }
     bool may_go_on(const core::Fault& fault) const override;
     std::string_view prefix() const override;
+    wire::Task<void> take_over(dispatch::Answer& other) override;
     /// Sends a comment if nothing was sent for so long that somebody on the way might take the connection for dead. Commits to nothing
     /// but the status.
     void beat_if_silent(std::int64_t now_us) override;
@@ -95,6 +97,7 @@ private:
     /// A provider that could relay bytes and did not is written for: what it said so far first.
     void settle_form();
     wire::Task<bool> respond_whole();
+    void count_held();                      ///< what is kept for the client; an answer for which there is no room has failed
     [[nodiscard]] bool as_it_comes() const noexcept { return options_.stream || !media_type_.empty(); } ///< pieces are sent one by one
     std::vector<std::string_view> gather(); ///< what is pending, in order
     void fail_with(core::Fault fault);
@@ -124,7 +127,7 @@ private:
     core::Fault fault_;
     dispatch::Usage usage_;
     std::string answer_model_, finish_reason_, media_type_;
-    std::size_t candidate_ = 0, attempts_ = 0;
+    std::size_t candidate_ = 0, attempts_ = 0, counted_ = 0, in_writer_ = 0; ///< counted_: bytes, see count_held(); in_writer_: of content that the writer keeps
     std::uint64_t content_events_ = 0, choices_ = 0, ended_ = 0; ///< choices_, ended_: a bit for each
     std::int64_t first_content_us_ = -1;
     int status_ = 0;

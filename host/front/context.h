@@ -5,6 +5,7 @@
 #include "front/heartbeats.h"
 #include "front/idempotency.h"
 #include "front/runtime.h"
+#include "ledger/hedging.h"
 #include "ledger/metrics.h"
 #include "ledger/request_log.h"
 #include "wire/client.h"
@@ -27,6 +28,7 @@ struct Services {
     std::atomic<bool> draining{false};
     std::atomic<std::int64_t> streams_active{0};
     Idempotency idempotency;
+    ledger::Hedging hedging;
     std::string control_socket; ///< path of the control plane's Unix socket
     std::string version;
 };

@@ -53,7 +53,7 @@ std::vector<dispatch::Candidate> candidates_of(const routing::Decision& decision
         out.push_back({&endpoint, target.health.get(), &target.lanes, choice.id, choice.model,
                        endpoint.provider->match(door.op, client),
                        target.open ? context.drop_params(choice.model) : target.drop_params, target.facts.context_tokens,
-                       (target.facts.features & core::Prefill) != 0, target.open, target.facts.max_output_tokens});
+                       (target.facts.features & core::Prefill) != 0, target.open, target.facts.max_output_tokens, &target.facts});
     }
     return out;
 }
@@ -74,7 +74,10 @@ private:
     dialect::Incoming incoming(std::string_view body) const;
     void add_forms(dispatch::Job& job);
     dispatch::Job job();
-    void add_headers(HeaderList& out, bool early) const;
+    void add_headers(HeaderList& out, bool early, const ClientStream* stream) const;
+    void open_streams(ClientStream::Options options, bool hedged);
+    bool may_be_hedged() const;
+    std::string_view hedging_key() const { return decision_->route.empty() ? std::string_view(model_) : std::string_view(decision_->route); }
     void client_left(wire::Gone gone);
     bool somebody_counts();
     wire::Task<void> answer();
@@ -101,7 +104,8 @@ private:
     std::string query_;
     std::optional<ChatAsk> ask_;
     std::optional<routing::Decision> decision_;
-    std::optional<ClientStream> stream_;
+    std::optional<ClientStream> stream_, understudy_; ///< understudy_: of an attempt beside the first
+    ClientStream* live_ = nullptr;          ///< the one that answers, or did
     std::optional<Idempotency::Claim> claim_;
     std::shared_ptr<KeptAnswer> kept_;
     dispatch::Outcome outcome_;
@@ -160,17 +164,17 @@ dispatch::Job ChatAnswer::job()
     return job;
 }
 
-void ChatAnswer::add_headers(HeaderList& out, bool early) const
+void ChatAnswer::add_headers(HeaderList& out, bool early, const ClientStream* stream) const
 {
     AnswerFacts facts;
     facts.config = runtime_.config.get(), facts.request_id = &id_, facts.requested_model = &model_;
     if (decision_) facts.decision = &*decision_;
     std::int64_t cost = -1;
-    if (stream_) {
-        facts.candidate = stream_->candidate(), facts.attempts = stream_->attempts(), facts.early = early;
+    if (stream) {
+        facts.candidate = stream->candidate(), facts.attempts = stream->attempts(), facts.early = early;
         if (!request_.stream) {
-            facts.usage = &stream_->usage(), facts.latency_us = since_begin();
-            if (decision_) cost = cost_of(decision_->order[facts.candidate].target->facts, stream_->usage());
+            facts.usage = &stream->usage(), facts.latency_us = since_begin();
+            if (decision_) cost = dispatch::cost_of(decision_->order[facts.candidate].target->facts, stream->usage());
         }
     }
     facts.cost_nusd = cost;
@@ -183,12 +187,36 @@ void ChatAnswer::add_headers(HeaderList& out, bool early) const
         out.add("x-portolan-reason", header_text(decision_->order[facts.candidate].reason));
 }
 
+void ChatAnswer::open_streams(ClientStream::Options options, bool hedged)
+{
+    if (hedged) {
+        auto beside = options;
+        beside.understudy = true;
+        understudy_.emplace(exchange_, *dialect_, std::move(beside), [this](HeaderList& out, bool early) { add_headers(out, early, &*understudy_); },
+                            &context_.heartbeats);
+    }
+    stream_.emplace(exchange_, *dialect_, std::move(options), [this](HeaderList& out, bool early) { add_headers(out, early, &*stream_); }, &context_.heartbeats);
+    live_ = &*stream_;
+}
+
+/// A second attempt beside a silent first one would do no harm but cost: nothing is left behind by it, and it is one answer in text.
+bool ChatAnswer::may_be_hedged() const
+{
+    constexpr core::Features not_twice = core::ServerTools | core::AudioOut | core::Choices;
+    const auto has = [&](std::string_view name) { return std::find(request_.present.begin(), request_.present.end(), name) != request_.present.end(); };
+    const auto blocks = [&](const auto& choice) { return runtime_.endpoints[choice.target->endpoint].provider->blocks(); };
+    const bool rehearses = request_.mock_testing_fallbacks || request_.mock_failure_rate >= 0;
+    return runtime_.config->routing.hedging && request_.stream && door_.op == core::Op::Chat && request_.choices <= 1 &&
+           (request_.features & not_twice) == 0 && !has("store") && !has("background") && !rehearses &&
+           std::none_of(decision_->order.begin(), decision_->order.end(), blocks);
+}
+
 wire::Task<void> ChatAnswer::refuse(const Fault& fault)
 {
     outcome_.fault = fault;
-    stream_.emplace(exchange_, *dialect_, ClientStream::Options{}, [this](HeaderList& out, bool early) { add_headers(out, early); });
+    open_streams({}, false);
     const std::vector<dialect::AttemptNote> none;
-    co_await stream_->fail(fault, none);
+    co_await live_->fail(fault, none);
 }
 
 /// Keeps the candidates that count tokens themselves; false: there is none.
@@ -215,20 +243,30 @@ wire::Task<void> ChatAnswer::answer()
     constexpr core::Features not_text = core::Tools | core::ServerTools | core::JsonObject | core::JsonSchema | core::Reasoning | core::AudioOut | core::Choices;
     options.may_continue = door_.op == core::Op::Chat && (request_.features & not_text) == 0;
     options.heartbeat_us = runtime_.config->server.heartbeat_after_ms * 1000;
-    stream_.emplace(exchange_, *dialect_, std::move(options), [this](HeaderList& out, bool early) { add_headers(out, early); }, &context_.heartbeats);
+    const bool hedged = may_be_hedged();
+    open_streams(std::move(options), hedged);
 
     if (door_.op == core::Op::CountTokens && !somebody_counts()) {
         estimated_ = true;
         const auto body = dialect_->token_count(request_.est_input_tokens);
-        co_await stream_->give(body);
+        co_await live_->give(body);
         co_return;
     }
+    const auto begun = wire::Loop::current()->now_us();
     const ClientWatch watch(exchange_, [this](wire::Gone gone) { client_left(gone); });
-    const auto job = this->job();
-    outcome_ = co_await dispatcher_.run(job, *stream_);
-    if (stream_->detached()) outcome_.fault = {.kind = FaultKind::Cancelled, .message = "The client closed the request."};
+    auto job = this->job();
+    if (hedged) {
+        const auto& rules = runtime_.config->routing;
+        const auto usual = context_.services->hedging.request(hedging_key(), rules.hedging_percent);
+        job.hedge_after_us = rules.hedging_after_ms > 0 ? rules.hedging_after_ms * 1000 : usual;
+        if (job.hedge_after_us >= 0) job.hedging = &context_.services->hedging;
+    }
+    outcome_ = co_await dispatcher_.run(job, *stream_, understudy_ ? &*understudy_ : nullptr);
+    if (outcome_.understudy) live_ = &*understudy_;
+    if (hedged && live_->first_content_us() >= 0) context_.services->hedging.observed(hedging_key(), live_->first_content_us() - begun);
+    if (live_->detached()) outcome_.fault = {.kind = FaultKind::Cancelled, .message = "The client closed the request."};
     if (outcome_.fault.kind == FaultKind::None) {
-        co_await stream_->finish();
+        co_await live_->finish();
         const auto& idempotency = runtime_.config->idempotency;
         if (claim_) claim_->keep(std::move(kept_), context_.services->clock->steady_us() + idempotency.ttl_seconds * 1'000'000, idempotency.max_bytes);
     } else if (outcome_.fault.kind == FaultKind::Cancelled) {
@@ -236,9 +274,10 @@ wire::Task<void> ChatAnswer::answer()
     } else {
         std::vector<dialect::AttemptNote> notes;
         for (const auto& a : outcome_.attempts) notes.push_back({a.target, core::rule_of(a.fault).name, a.status, a.took_us / 1000});
-        co_await stream_->fail(outcome_.fault, notes);
+        co_await live_->fail(outcome_.fault, notes);
     }
     co_await stream_->settle();
+    if (understudy_) co_await understudy_->settle();
 }
 
 /// True if the request is answered: with what its Idempotency-Key kept, or with what is wrong with the key. Else the key is claimed.
@@ -277,7 +316,9 @@ wire::Task<bool> ChatAnswer::answer_again(std::string_view body)
 void ChatAnswer::client_left(wire::Gone gone)
 {
     if (gone != wire::Gone::Reset && !request_.stream && !runtime_.config->server.half_close_cancels) return;
-    if (dispatcher_.client_left()) stream_->detach();
+    if (!dispatcher_.client_left()) return;
+    stream_->detach();
+    if (understudy_) understudy_->detach();
 }
 
 wire::Task<void> ChatAnswer::run()
@@ -338,12 +379,12 @@ void ChatAnswer::account()
     const bool cancelled = outcome_.fault.kind == FaultKind::Cancelled;
     Accounted a;
     a.label = door_.label, a.dialect = dialect_->name(), a.request_id = &id_, a.caller = &caller_.name, a.requested_model = &model_;
-    a.decision = decision_ ? &*decision_ : nullptr, a.outcome = &outcome_, a.stream = stream_ ? &*stream_ : nullptr;
+    a.decision = decision_ ? &*decision_ : nullptr, a.outcome = &outcome_, a.stream = live_;
     a.streaming = request_.stream, a.status = cancelled ? 499 : exchange_.status();
     a.total_us = since_begin(), a.overhead_us = body_read_us_ ? context_.services->clock->steady_us() - body_read_us_ - outcome_.upstream_us : -1;
     a.body_in = body_size_, a.body_out = exchange_.bytes_sent(), a.generation = runtime_.generation;
     a.dropped = &dispatcher_.dropped(), a.began_us = began_us_;
-    if (stream_ && stream_->first_content_us() >= 0) a.first_content_us = std::max<std::int64_t>(0, stream_->first_content_us() - began_us_);
+    if (live_ && live_->first_content_us() >= 0) a.first_content_us = std::max<std::int64_t>(0, live_->first_content_us() - began_us_);
     front::account(a, context_);
 }
 

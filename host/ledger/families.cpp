@@ -10,6 +10,9 @@ using enum FamilyType;
 
 constexpr std::array rows{
     FamilyRow{"portolan_breakers_open", Gauge, "", "Breakers, each of a target and an account, that are open or half open."},
+    FamilyRow{"portolan_buffer_full_total", Counter, "result",
+              "Times that server.limits.buffered_bytes was reached since the start: cut (a client that took nothing), refused."},
+    FamilyRow{"portolan_buffered_bytes", Gauge, "", "Bytes kept in memory for clients: request bodies, answers put together, what waits to be read."},
     FamilyRow{"portolan_build_info", Gauge, "version", "Always 1; the version is the label."},
     FamilyRow{"portolan_client_disconnects_total", Counter, "phase",
               "Clients that went away before the end of their answer: before_content, in_content."},
@@ -22,6 +25,7 @@ constexpr std::array rows{
     FamilyRow{"portolan_cost_microusd_total", Counter, "",
               "Cost of answered requests in millionths of a US dollar, where the price is known."},
     FamilyRow{"portolan_fallbacks_total", Counter, "from,to", "Times that a request went on from one target to another."},
+    FamilyRow{"portolan_hedges_total", Counter, "result", "Second attempts made beside a silent first one: won, lost."},
     FamilyRow{"portolan_http_requests_total", Counter, "route,code,stream",
               "Requests answered, by path pattern, status (499: the client left) and streaming (0, 1)."},
     FamilyRow{"portolan_log_dropped_total", Counter, "", "Log lines dropped since the start because the writer did not keep up."},

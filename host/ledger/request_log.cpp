@@ -47,6 +47,10 @@ std::string attempts_json(const std::vector<AttemptLine>& attempts)
         if (attempt.status > 0) fields.number("status", attempt.status);
         fields.number("took_us", attempt.took_us);
         fields.number("ttft_us", attempt.ttft_us);
+        fields.number("tokens_in", attempt.tokens_in);
+        fields.number("tokens_out", attempt.tokens_out);
+        fields.number("cost_nusd", attempt.cost_nusd);
+        if (attempt.hedge) fields.raw("hedge", "true");
         out += '}';
     }
     return out += ']';

@@ -19,6 +19,8 @@ struct AttemptLine {
     std::string fault;           ///< empty: it answered
     int status = 0;              ///< 0: no reply
     std::int64_t took_us = -1, ttft_us = -1;
+    std::int64_t tokens_in = -1, tokens_out = -1, cost_nusd = -1;
+    bool hedge = false;          ///< made beside the first one, which was silent for long
 };
 
 /// What is known of a request when it is over. -1 and empty: not known; left out of the line.
@@ -30,7 +32,7 @@ struct RequestRecord {
     std::string fault;                         ///< name in the fault table, empty: none
     std::vector<AttemptLine> attempts;
     std::int64_t ttft_us = -1, total_us = -1, overhead_us = -1;
-    std::int64_t tokens_in = -1, tokens_out = -1, tokens_cached = -1, tokens_reasoning = -1;
+    std::int64_t tokens_in = -1, tokens_out = -1, tokens_cached = -1, tokens_reasoning = -1; ///< of all attempts, as is cost_nusd
     bool usage_estimated = false;
     std::int64_t cost_nusd = -1;
     std::int64_t bytes_in = -1, bytes_out = -1;

@@ -384,6 +384,7 @@ wire::Task<Fault> Attempt::read_reply(const AttemptRequest& request, dispatch::P
         note_content(sink, result);
         const bool there = co_await sink.flush();
         if (!there) co_return cancelled();
+        if (const auto* found = sink.fault()) co_return *found; // what it keeps may have become too much
         if (!whole_wanted && sink.content_events() != content) { // comments and empty events are no progress
             content = sink.content_events();
             call_->set_read_deadline(now() + request.endpoint->timeouts.idle_ms * 1000);

@@ -51,6 +51,7 @@ Connection::~Connection()
 {
     stop_watch();
     if (running_) shared_.counters.busy.fetch_sub(1, std::memory_order_relaxed);
+    release_held(held_);
     part_->connections.erase(place_);
     part_->give_desk(std::move(desk_));
     if (client_) client_->fetch_sub(1, std::memory_order_relaxed);
@@ -242,8 +243,8 @@ Task<Connection::Next> Connection::serve(const Prescan& scan)
         if (!dropped) next = Next::Linger;
     }
     chunked_.reset();
-    body_.reset();
-    body_capacity_ = 0;
+    drop_kept_body();
+    release_held(std::exchange(handler_held_, 0));
     co_return next;
 }
 

@@ -23,6 +23,9 @@ public:
 
     void drain(); ///< closes it if it is idle
     void cut();
+    /// For ServerPart::make_room(): what is kept for a client that has taken nothing for a while, 0 for others.
+    [[nodiscard]] std::size_t held_for_nothing(std::int64_t now_us) const noexcept;
+    void shed();
 
     const RequestHead& head() const noexcept override { return desk_->head; }
     Task<core::Result<std::string_view>> read_body(std::size_t limit) override;
@@ -34,6 +37,7 @@ public:
     Task<bool> write(std::span<const std::string_view> pieces) override;
     Task<bool> finish() override;
     void abort() noexcept override;
+    bool hold(std::size_t bytes) override;
     bool started() const noexcept override { return started_; }
     int status() const noexcept override { return status_; }
     std::size_t bytes_sent() const noexcept override { return sent_; }
@@ -66,6 +70,8 @@ private:
     core::Fault body_fault(const Refusal& refusal);
     core::Fault too_large();
     void grow_body(std::size_t capacity);
+    bool count_body();
+    void drop_kept_body() noexcept;
 
     // the response (connection_write.cpp)
     struct HeadOf { ///< what a handler gave for the head, one of two ways
@@ -79,6 +85,11 @@ private:
     Task<bool> send(std::span<const std::string_view> pieces);
     Task<bool> send_rest(std::span<const std::string_view> pieces, IoResult took);
     void write_failed(IoError error);
+
+    // what is kept for the client (connection_held.cpp)
+    bool make_room_for(std::size_t bytes);
+    void count_held(std::size_t bytes) noexcept;
+    void release_held(std::size_t bytes) noexcept;
 
     // the watch (connection_write.cpp)
     static void watch_ready(void* self, IoError why);
@@ -118,6 +129,8 @@ private:
     std::function<void(Gone)> on_gone_;
     bool watching_ = false;
     Gone gone_ = Gone::No;
+    std::size_t held_ = 0, body_counted_ = 0, handler_held_ = 0; ///< held_: of all kinds
+    std::int64_t waiting_since_ = 0;          ///< 0: no write waits for the client
 };
 
 } // namespace wire

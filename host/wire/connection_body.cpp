@@ -8,7 +8,9 @@ namespace wire {
 
 namespace {
 
-constexpr std::size_t first_allocation = 1024 * 1024, most_dropped = 256 * 1024;
+constexpr std::size_t first_allocation = 1024 * 1024, most_dropped = 256 * 1024, counted_step = 16 * 1024;
+
+core::Fault crowded() { return {core::FaultKind::Crowded, "There is no room for this request at present"}; }
 
 } // namespace
 
@@ -87,6 +89,7 @@ Task<core::Result<std::string_view>> Connection::receive_length()
         body_size_ += got.bytes;
         body_left_ -= got.bytes;
         body_received_ += got.bytes;
+        if (got.bytes && !count_body()) co_return crowded();
         if (got.bytes) continue;
         if (!got) co_return core::Fault{core::FaultKind::Cancelled, "The client went away"};
         auto fault = co_await body_readable();
@@ -148,7 +151,22 @@ bool Connection::decode(std::string_view in, std::size_t limit, std::optional<co
             grow_body(std::max(body_capacity_ * 2, body_size_ + data.size()));
         std::memcpy(body_.get() + body_size_, data.data(), data.size());
         body_size_ += data.size();
+        if (!count_body()) {
+            fault = crowded();
+            return false;
+        }
     }
+}
+
+/// What has come of the body counts as kept, not what a client says will come. False: there is no room for it.
+bool Connection::count_body()
+{
+    const auto steps = body_size_ / counted_step * counted_step;
+    if (steps <= body_counted_) return true;
+    if (!make_room_for(steps - body_counted_)) return false;
+    count_held(steps - body_counted_);
+    body_counted_ = steps;
+    return true;
 }
 
 void Connection::grow_body(std::size_t capacity)
@@ -157,6 +175,13 @@ void Connection::grow_body(std::size_t capacity)
     if (body_size_) std::memcpy(larger.get(), body_.get(), body_size_);
     body_ = std::move(larger);
     body_capacity_ = capacity;
+}
+
+void Connection::drop_kept_body() noexcept
+{
+    body_.reset();
+    body_capacity_ = 0;
+    release_held(std::exchange(body_counted_, 0));
 }
 
 core::Fault Connection::body_fault(const Refusal& refusal)

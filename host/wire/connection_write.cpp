@@ -10,7 +10,7 @@ namespace wire {
 namespace {
 
 const Headers no_headers;
-constexpr std::size_t most_ahead = 64 * 1024, most_dropped = 256 * 1024;
+constexpr std::size_t most_ahead = 64 * 1024, most_dropped = 256 * 1024, least_counted = 4 * 1024;
 
 } // namespace
 
@@ -129,7 +129,17 @@ Task<bool> Connection::send_rest(std::span<const std::string_view> pieces, IoRes
         std::vector<std::string_view> storage;
         const auto rest = rest_of(pieces, took.bytes, storage);
         channel_->set_write_stall(part_->limits.write_stall_us);
+        std::size_t left = 0;
+        for (const auto& piece : rest) left += piece.size();
+        if (left < least_counted) left = 0;
+        if (left) {
+            waiting_since_ = stream_->now();
+            (void)part_->make_room(left, waiting_since_); // it is there already: counted in any case
+            count_held(left);
+        }
         took = co_await channel_->write_all(rest);
+        waiting_since_ = 0;
+        release_held(left);
         sent_ += took.bytes;
         if (took) co_return true;
     }

@@ -35,6 +35,8 @@ public:
     core::Result<bool> next(Piece& out);
     /// After close() and the last piece: bytes that belong to no frame, such as trailing comments.
     [[nodiscard]] std::string_view tail() const noexcept;
+    /// Bytes of frames that are not whole yet.
+    [[nodiscard]] std::size_t kept() const noexcept { return kept_.size() + joined_.size(); }
     /// True if `bytes` lie in what this cutter holds, so that nobody needs to copy them before the next feed().
     [[nodiscard]] bool owns(std::string_view bytes) const noexcept;
 

@@ -22,6 +22,7 @@ struct ServerLimits {
     std::size_t body_min_rate = 1024;            ///< bytes a second, after the grace
     std::int64_t idle_us = 60'000'000;           ///< keep-alive
     std::int64_t write_stall_us = 60'000'000;    ///< a client that takes no byte for so long is dropped
+    std::size_t held_bytes = 0;                  ///< kept in memory for all clients together; 0: no limit
     std::uint32_t requests_per_connection = 1000;
     std::uint32_t connections = 10'000, connections_per_ip = 256; ///< over all loops; per_ip 0: off
 };
@@ -66,6 +67,11 @@ public:
     /// Closes the connection so that the client cannot take what it got for complete. No further writes.
     virtual void abort() noexcept = 0;
 
+    /// What the handler keeps in memory for this client is `bytes` from now on; counts against ServerLimits::held_bytes, as do the request's
+    /// body and what waits for the client to take it. Where there is no room, the client of this loop that has taken nothing for a second
+    /// and for whom most is kept is cut. False: that was not enough, nothing is counted.
+    virtual bool hold(std::size_t bytes) = 0;
+
     [[nodiscard]] virtual bool started() const noexcept = 0;
     [[nodiscard]] virtual int status() const noexcept = 0; ///< of the response that was sent or begun; 0: none yet
     [[nodiscard]] virtual std::size_t bytes_sent() const noexcept = 0;
@@ -84,7 +90,8 @@ using Refuse = std::function<std::string(const core::Fault&, std::string_view pa
 
 struct ServerCounters { ///< [shared] over all loops
     std::atomic<std::uint64_t> accepted{0}, refused_connections{0}, timeouts_header{0}, timeouts_body{0}, timeouts_idle{0}, write_stalls{0};
-    std::atomic<std::int64_t> open{0}, busy{0}; ///< connections; those with a handler running
+    std::atomic<std::uint64_t> crowded_cut{0}, crowded_refused{0}; ///< clients cut, wishes refused, because of ServerLimits::held_bytes
+    std::atomic<std::int64_t> open{0}, busy{0}, held_bytes{0}; ///< connections; those with a handler running; see Exchange::hold
     /// A request was refused before a handler saw it; reason is a static string ("duplicate_content_length").
     std::function<void(const char* reason)> on_parse_rejection;
 };

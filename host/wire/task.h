@@ -99,6 +99,12 @@ public:
     }
     T await_resume() { return h_.promise().take(); }
 
+    /// Instead of awaiting it: runs it to where it first suspends; it goes on by itself as long as this object lives.
+    void start() { h_.resume(); }
+    /// What a started one that is done() has come to.
+    [[nodiscard]] bool done() const noexcept { return h_.promise().finished; }
+    T result() { return h_.promise().take(); }
+
 private:
     Handle h_;
 };

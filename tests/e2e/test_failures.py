@@ -245,6 +245,34 @@ class ClientsThatDawdle(unittest.TestCase):
             stream.close()
 
 
+class Crowds(unittest.TestCase):
+    """server.limits.buffered_bytes: what may be kept for all clients together."""
+
+    def test_what_does_not_fit_is_refused_and_told(self):
+        def behave(call):
+            if call.json["model"] == "large":
+                return call.reply(200, answer("x" * (3 << 20)))
+            if call.json["model"] == "endless":
+                call.start()
+                call.event({**delta(), "choices": [{"index": 0, "delta": {"role": "assistant", "content": "x"}, "finish_reason": None}]})
+                return call.chunk(b"data: " + b"x" * (3 << 20))
+            call.reply(200, answer())
+
+        with Upstream(behave) as upstream, Portolan(settings(provider(upstream.base), server={"limits": {"buffered_bytes": 2 << 20}})) as host:
+            for body in (ask_for("up/large"), {**ask_for("up/small"), "user": "x" * (3 << 20)}):
+                reply = host.chat(body)
+                self.assertEqual(reply.status, 503, reply)
+                self.assertEqual(reply.json["error"]["code"], "server_busy")
+                self.assertEqual(reply.headers["retry-after"], "1")
+            stream = host.stream(ask_for("up/endless", stream=True))
+            events = events_of(stream.read_all())
+            self.assertEqual(json.loads(events[-1])["error"]["code"], "server_busy")
+            page = host.get("/metrics").body.decode()
+            self.assertIn('portolan_buffer_full_total{result="refused"} 3\n', page)
+            self.assertEqual(host.chat(ask_for("up/small")).status, 200)
+            wait_until(lambda: "portolan_buffered_bytes 0\n" in host.get("/metrics").body.decode(), what="nothing kept")
+
+
 class Endings(unittest.TestCase):
     def test_live_streams_finish_and_readiness_goes_at_once(self):
         go_on = threading.Event()

@@ -6,7 +6,7 @@ import threading
 import time
 import unittest
 
-from harness import SLOWNESS, Portolan, Upstream, answer, ask_for, provider, run_tests, settings, wait_until
+from harness import SLOWNESS, Portolan, Upstream, answer, ask_for, delta, events_of, provider, run_tests, settings, text_of, wait_until
 
 
 def in_parallel(n, work):
@@ -168,6 +168,60 @@ class Limits(unittest.TestCase):
                 for _ in range(5):
                     self.assertEqual(host.chat(ask_for("up/m")).status, 200)
         self.assertEqual(seen, ["Bearer sk-one"] * 2 + ["Bearer sk-two"] * 3)
+
+
+    def test_a_daily_limit_passes_over_the_provider_until_its_hours_are_over(self):
+        def behave(call):
+            call.reply(200, {**answer(call.json["model"]), "usage": {"prompt_tokens": 1000, "completion_tokens": 1000, "total_tokens": 2000}})
+
+        priced = [{"id": "x", "price": {"input": 1, "output": 1}}]
+        with Upstream(behave) as upstream:
+            up = provider(upstream.base, models=["x"], limits={"daily_requests": 2})
+            rich = provider(upstream.base, name="rich", models=priced, limits={"daily_usd": 0.003})
+            spare = provider(upstream.base, name="spare", models=["y"])
+            routes = [{"name": "both", "policy": "priority", "targets": ["up/x", "spare/y"]}]
+            with Portolan(settings(up, rich, spare, routes=routes)) as host:
+                said = [host.chat(ask_for("both")).json["choices"][0]["message"]["content"] for _ in range(3)]
+                self.assertEqual(said, ["x", "x", "y"])
+                reply = host.chat(ask_for("up/x"))
+                self.assertEqual((reply.status, reply.json["error"]["code"]), (429, "insufficient_quota"))
+                self.assertGreater(int(reply.headers["retry-after"]), 22 * 3600)
+                for n, status in enumerate((200, 200, 429)):  # 0.002 USD each
+                    self.assertEqual(host.chat(ask_for("rich/x")).status, status)
+                    wait_until(lambda: len(host.get("/api/logs").json["data"]) == 5 + n, what="the bill")
+
+
+class Hedging(unittest.TestCase):
+    def test_a_silent_stream_gets_company_and_the_loser_is_ended_at_once(self):
+        gone, won = [], []
+
+        def behave(call):
+            if call.json["model"] == "x":
+                call.start()
+                call.event({**delta(), "choices": [{"index": 0, "delta": {"role": "assistant", "content": ""}, "finish_reason": None}]})
+                return gone.append(call.wait_gone(5))
+            call.start()
+            won.append(time.monotonic())
+            for piece in (delta("from the second"), delta(finish="stop"), b"[DONE]"):
+                call.event(piece)
+            call.end()
+
+        with Upstream(behave) as upstream:
+            up, spare = provider(upstream.base, models=["x"]), provider(upstream.base, name="spare", models=["y"])
+            routes = [{"name": "both", "policy": "priority", "targets": ["up/x", "spare/y"]}]
+            hedging = {"hedging": {"enabled": True, "after_ms": 200}}
+            with Portolan(settings(up, spare, routes=routes, routing=hedging)) as host:
+                stream = host.stream(ask_for("both", stream=True))
+                body = stream.read_all()
+                self.assertEqual(text_of(body), "from the second")
+                self.assertEqual(events_of(body)[-1], "[DONE]")
+                self.assertEqual(stream.headers["x-portolan-provider"], "spare")
+                wait_until(lambda: gone and gone[0], 5, "the end of the first call")
+                self.assertLess(gone[0] - won[0], 0.05 * max(SLOWNESS, 2))
+                row = wait_until(lambda: host.get("/api/logs").json["data"], what="the line in the log")[0]
+                self.assertEqual([(a["target"], a.get("fault"), a.get("hedge")) for a in row["attempts"]],
+                                 [("up/x", "cancelled", None), ("spare/y", None, True)])
+                self.assertIn('portolan_hedges_total{result="won"} 1\n', host.get("/metrics").body.decode())
 
 
 class Speed(unittest.TestCase):

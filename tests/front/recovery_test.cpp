@@ -173,3 +173,31 @@ TEST_CASE("with tools or a schema nobody is asked to go on")
         CHECK(b->calls == 0);
     }
 }
+
+TEST_CASE("what broke off is billed beside what took its place")
+{
+    House h;
+    h.provider("a", {say("The quick "), say("brown"), fail(FaultKind::Truncated, "cut")});
+    h.provider("b", {say("The quick brown fox"), Say{[](dispatch::EventSink& s) {
+                         dispatch::Usage used;
+                         used.input = 10, used.output = 20;
+                         s.event({.kind = EventKind::Usage, .usage = &used});
+                     }},
+                     stop()});
+    for (std::size_t i = 0; i < 2; ++i) target(h, i).facts.price_input = 1'000'000, target(h, i).facts.price_output = 2'000'000; // pico-USD
+    route(h, Recovery::Restart);
+    h.open();
+    CHECK(has(h.post(chat("r", true)), "[DONE]"));
+    const auto row = h.recent.last(1).front();
+    REQUIRE(row->attempts.size() == 2);
+    const auto& broken = row->attempts[0];
+    CHECK(broken.tokens_out == 2); // it did not say: one for each piece
+    CHECK(broken.tokens_in > 0);
+    CHECK(broken.cost_nusd == broken.tokens_in * 1000 + 2 * 2000);
+    CHECK(row->attempts[1].tokens_out == 20);
+    CHECK(row->attempts[1].cost_nusd == 10 * 1000 + 20 * 2000);
+    CHECK(row->tokens_in == broken.tokens_in + 10);
+    CHECK(row->tokens_out == 22);
+    CHECK(row->cost_nusd == broken.cost_nusd + 50'000);
+    CHECK(row->usage_estimated);
+}

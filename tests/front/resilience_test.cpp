@@ -169,3 +169,97 @@ TEST_CASE("at most so many attempts are made, all candidates together")
     CHECK(has(got, "x-portolan-attempts: 3\r\n"));
     CHECK(all[3]->calls == 0);
 }
+
+TEST_CASE("a pause before another try is no overhead of the host")
+{
+    House h;
+    auto a = h.provider("a", {say("hello"), stop()});
+    a->by_call = {{fail(FaultKind::RateLimited, "slow down", 400'000)}};
+    h.open();
+    CHECK(has(h.post(chat("m-a", false)), "hello"));
+    const auto row = h.recent.last(1).front();
+    CHECK(row->attempts.size() == 2);
+    CHECK(row->total_us >= 400'000);
+    CHECK(row->overhead_us < 200'000);
+}
+
+TEST_CASE("beside a stream that is silent for too long a second one is asked, and the first with content answers")
+{
+    House h;
+    h.config().routing.hedging = true, h.config().routing.hedging_after_ms = 100;
+    h.config().server.heartbeat_after_ms = 50;
+    h.provider("a", {silent(900'000), say("from a"), stop()});
+    auto b = h.provider("b", {silent(150'000), say("from b"), say(" and more"), stop()});
+    h.open();
+    const auto got = h.post(chat("m-a", true, to_b));
+    INFO(got);
+    CHECK(count(got, "HTTP/1.1 200 OK") == 1); // the first one had begun to send comments
+    CHECK(has(got, ": ping\n\n"));
+    CHECK(has(got, "from b"));
+    CHECK(has(got, " and more"));
+    CHECK_FALSE(has(got, "from a"));
+    CHECK(has(got, "data: [DONE]\n\n"));
+    CHECK(count(got, R"("role":"assistant")") == 1);
+    const auto row = h.recent.last(1).front();
+    REQUIRE(row->attempts.size() == 2);
+    CHECK(row->provider == "b");
+    CHECK((row->attempts[0].target == "a/m-a" && row->attempts[0].fault == "cancelled" && !row->attempts[0].hedge));
+    CHECK(row->attempts[0].tokens_in > 0); // what it was asked is paid for
+    CHECK((row->attempts[1].target == "b/m-b" && row->attempts[1].fault.empty() && row->attempts[1].hedge));
+    CHECK(row->total_us < 800'000);
+    CHECK(h.runtime().table.targets[0]->health->failures == 0);
+    CHECK(b->calls == 1);
+}
+
+TEST_CASE("if the first one answers before the second, the second is ended; what was answered is the first's")
+{
+    House h;
+    h.config().routing.hedging = true, h.config().routing.hedging_after_ms = 100;
+    h.provider("a", {silent(300'000), say("from a"), silent(200'000), stop()});
+    h.provider("b", {silent(2'000'000), say("from b"), stop()});
+    h.open();
+    const auto got = h.post(chat("m-a", true, to_b));
+    CHECK(has(got, "from a"));
+    CHECK_FALSE(has(got, "from b"));
+    CHECK(has(got, "[DONE]"));
+    CHECK(has(got, "x-portolan-fallback-level: 0\r\n"));
+    const auto row = h.recent.last(1).front();
+    REQUIRE(row->attempts.size() == 2);
+    CHECK((row->attempts[0].target == "a/m-a" && row->attempts[0].fault.empty()));
+    CHECK((row->attempts[1].target == "b/m-b" && row->attempts[1].fault == "cancelled" && row->attempts[1].hedge));
+    CHECK(row->provider == "a");
+    CHECK(row->total_us < 1'500'000);
+}
+
+TEST_CASE("two attempts beside each other may both fail, and then it goes on as after any failure")
+{
+    House h;
+    h.config().routing.hedging = true, h.config().routing.hedging_after_ms = 50;
+    h.provider("a", {silent(300'000), fail(FaultKind::Overloaded, "a is busy")});
+    h.provider("b", {silent(100'000), fail(FaultKind::Overloaded, "b is busy")});
+    auto c = h.provider("c", {say("from c"), stop()});
+    h.open();
+    const auto got = h.post(chat("m-a", true, R"(,"models":["m-b","m-c"],"route":"fallback")"));
+    CHECK(has(got, "from c"));
+    CHECK(has(got, "[DONE]"));
+    CHECK(c->calls == 1);
+    CHECK(h.recent.last(1).front()->attempts.size() == 3);
+}
+
+TEST_CASE("nobody is asked beside another who is quick, or for what must not be done twice, or more often than allowed")
+{
+    House h;
+    auto& routing = h.config().routing;
+    routing.hedging = true, routing.hedging_after_ms = 100;
+    h.provider("quick", {say("at once"), silent(300'000), stop()});
+    h.provider("a", {silent(400'000), say("from a"), stop()});
+    auto b = h.provider("b", {say("from b"), stop()});
+    h.open();
+    CHECK(has(h.post(chat("m-quick", true, to_b)), "at once"));
+    CHECK(has(h.post(chat("m-a", false, to_b)), "from a")); // not streamed
+    CHECK(has(h.post(chat("m-a", true, std::string(to_b) + R"(,"store":true)")), "from a"));
+    CHECK(b->calls == 0);
+    CHECK(has(h.post(chat("m-a", true, to_b)), "from b"));
+    CHECK(has(h.post(chat("m-a", true, to_b)), "from a")); // one to begin with, then one in fifty
+    CHECK(b->calls == 1);
+}

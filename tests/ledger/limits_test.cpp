@@ -13,14 +13,21 @@ struct Door {
     Gate gate;
     Gate::Rules rules;
     std::int64_t now = 100 * minute, wait = 0;
+    bool of_day = false;
 
     Door(ledger::Allowance provider, ledger::Allowance account = {})
     {
         rules.provider = provider;
         rules.accounts = {{"a", account}, {"b", {}}};
     }
-    bool enter(std::int64_t tokens = 1, Gate::Ticket ticket = 0, std::size_t account = 0) { return gate.enter(rules, account, tokens, ticket, now, wait); }
-    void leave(std::int64_t more = 0, std::size_t account = 0) { gate.leave(rules, account, more); }
+    bool enter(std::int64_t tokens = 1, Gate::Ticket ticket = 0, std::size_t account = 0)
+    {
+        Gate::Wait w;
+        const bool in = gate.enter(rules, account, tokens, ticket, now, w);
+        wait = w.us, of_day = w.of_day;
+        return in;
+    }
+    void leave(std::int64_t more = 0, std::size_t account = 0, std::int64_t nusd = 0) { gate.leave(rules, account, more, nusd); }
 };
 
 } // namespace
@@ -110,4 +117,44 @@ TEST_CASE("as many from the front of the queue get in at once as there are place
     CHECK(d.enter(1, second_one)); // the first's place is still there
     CHECK_FALSE(d.enter(1, third));
     CHECK(d.enter(1, first));
+}
+
+TEST_CASE("so many requests in any 24 hours, counted by the hour, and the wait that is said is exact")
+{
+    Door d({.requests_a_day = 3});
+    constexpr std::int64_t hour = 60 * minute;
+    d.now = 1000 * hour + 10 * minute;
+    CHECK(d.enter());
+    d.leave();
+    d.now += 2 * hour;
+    for (int i = 0; i < 2; ++i) {
+        CHECK(d.enter());
+        d.leave();
+    }
+    CHECK_FALSE(d.enter());
+    CHECK(d.of_day);
+    CHECK(d.wait == 21 * hour + 50 * minute); // the first one's hour is a day old then
+    d.now += d.wait - 1;
+    CHECK_FALSE(d.enter());
+    d.now += 1;
+    CHECK(d.enter());
+    d.leave();
+    CHECK_FALSE(d.enter());
+    CHECK(d.wait == 2 * hour);
+    d.now += 100 * hour;
+    for (int i = 0; i < 3; ++i) CHECK(d.enter());
+}
+
+TEST_CASE("money of a day is counted when it is known, and nobody gets in when it is spent")
+{
+    Door d({.nusd_a_day = 1000});
+    CHECK((d.enter() && d.enter()));
+    d.leave(0, 0, 999);
+    CHECK(d.enter());
+    d.leave(0, 0, 1);
+    CHECK_FALSE(d.enter());
+    CHECK(d.of_day);
+    CHECK(d.wait == 24 * 60 * minute - d.now % (60 * minute));
+    d.now += d.wait;
+    CHECK(d.enter());
 }

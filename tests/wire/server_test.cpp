@@ -175,6 +175,59 @@ TEST_CASE("a client that takes nothing is dropped, and the handler is told")
     CHECK(fixture.counters.write_stalls == 1);
 }
 
+TEST_CASE("a body for which there is no room is refused, and what was kept is given back")
+{
+    auto limits = short_limits();
+    limits.body = limits.held_bytes = std::size_t{2} << 20;
+    test::ServerFixture fixture(limits);
+    const std::string body((std::size_t{2} << 20) - 1, 'x');
+    const auto length = std::to_string(body.size());
+    {
+        auto first = fixture.connect(), second = fixture.connect();
+        first.send("POST /p HTTP/1.1\r\nHost: a\r\nContent-Length: " + length + "\r\n\r\n" + body.substr(1));
+        CHECK(fixture.until([&] { return fixture.counters.held_bytes > static_cast<std::int64_t>(body.size()) - 20'000; }));
+        second.send("POST /p HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n8000\r\n" + body.substr(0, 0x8000) + "\r\n");
+        const auto refused = second.response();
+        CHECK(refused.status == 503);
+        CHECK(refused.has("connection: close"));
+        CHECK(fixture.counters.crowded_refused == 1);
+        first.send("x");
+        CHECK(first.response().status == 200);
+    }
+    CHECK(fixture.until([&] { return fixture.counters.held_bytes == 0; }));
+    auto third = fixture.connect();
+    third.send("POST /p HTTP/1.1\r\nHost: a\r\nContent-Length: " + length + "\r\n\r\n" + body);
+    CHECK(third.response().status == 200);
+}
+
+TEST_CASE("where there is no room, the client is cut that takes nothing and for whom most is kept")
+{
+    test::Notes notes;
+    auto limits = test::corpus_limits();
+    limits.held_bytes = std::size_t{26} << 20, limits.body = std::size_t{8} << 20;
+    const auto handler = [&notes](wire::Exchange& exchange) -> wire::Task<void> {
+        if (exchange.head().path == "/large") return Streaming::run(exchange, notes, std::size_t{24} << 20);
+        if (exchange.head().path == "/small") return Streaming::run(exchange, notes, std::size_t{1} << 20);
+        return test::describe(exchange, notes);
+    };
+    test::ServerFixture fixture(limits, handler);
+    auto large = fixture.connect(4096), small = fixture.connect(4096);
+    large.send("GET /large HTTP/1.1\r\nHost: a\r\n\r\n");
+    small.send("GET /small HTTP/1.1\r\nHost: a\r\n\r\n");
+    const std::string body(std::size_t{8} << 20, 'x');
+    int status = 0;
+    CHECK(fixture.until([&] { // 503 until they have taken nothing for long enough
+        auto client = fixture.connect();
+        client.send("POST /p HTTP/1.1\r\nHost: a\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body);
+        status = client.response().status;
+        return status == 200;
+    }));
+    CHECK(notes.wait_for("reset"));
+    CHECK(fixture.counters.crowded_cut == 1);
+    small.close();
+    CHECK(notes.wait_for("reset", 2)); // it was not that one
+}
+
 TEST_CASE("expect 100-continue is answered before the body is sent")
 {
     test::ServerFixture fixture;
