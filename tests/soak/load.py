@@ -76,6 +76,8 @@ class Client:
 
     async def ask(self, raw):
         """(status, body); status 0: the connection ended before its end."""
+        if self.writer and self.reader.at_eof():
+            self.close()  # the server closes what was idle for a minute
         try:
             if not self.writer:
                 self.reader, self.writer = await asyncio.open_connection("127.0.0.1", self.port)

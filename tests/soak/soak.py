@@ -149,6 +149,7 @@ async def stalled(clients=200):
                 await asyncio.sleep(5)
                 beside = [await p99(host) for _ in range(2)]
                 at_most(f"memory for each of {clients} streams", (host.resident_kib() - before) / clients, 256, " KiB")
+                figure("bytes kept for clients", next(x for x in host.get("/metrics").body.decode().splitlines() if x.startswith("portolan_buffered_bytes")))
                 figure("median of the healthy client", f"{min(a[1] for a in alone):.2f} ms alone, {min(b[1] for b in beside):.2f} ms beside them")
                 at_most("p99 of the healthy client, against alone", min(b[0] for b in beside) / min(a[0] for a in alone), 1.2)
                 figure("p99", f"{min(a[0] for a in alone):.2f} ms alone, {min(b[0] for b in beside):.2f} ms beside them")
