@@ -55,6 +55,9 @@ static_assert(in_order(), "one row per kind, in the order of the enumeration");
 
 } // namespace
 
+Fault client_gone() { return {.kind = FaultKind::Cancelled, .message = "The client closed the request."}; }
+Fault out_of_time() { return {.kind = FaultKind::Deadline, .message = "The request ran out of time."}; }
+
 const FaultRule& rule_of(FaultKind kind) noexcept { return table[static_cast<std::size_t>(kind)]; }
 
 } // namespace core

@@ -78,4 +78,7 @@ struct Fault {
     [[nodiscard]] std::string_view client_code() const noexcept { return code.empty() ? rule_of(kind).code : std::string_view(code); }
 };
 
+[[nodiscard]] Fault client_gone(); ///< Cancelled
+[[nodiscard]] Fault out_of_time(); ///< Deadline
+
 } // namespace core

@@ -66,9 +66,20 @@ std::optional<std::int64_t> to_int(std::string_view s) noexcept
     return value;
 }
 
+namespace {
+constexpr char hex_digits[] = "0123456789abcdef";
+}
+
+std::string hex(std::string_view bytes)
+{
+    std::string out;
+    out.reserve(2 * bytes.size());
+    for (const char c : bytes) (out += hex_digits[static_cast<unsigned char>(c) >> 4]) += hex_digits[c & 15];
+    return out;
+}
+
 std::string quoted(std::string_view s)
 {
-    static constexpr char hex[] = "0123456789abcdef";
     std::string out;
     out.reserve(s.size() + 2);
     out += '"';
@@ -89,7 +100,7 @@ std::string quoted(std::string_view s)
         case '\t': out += "\\t"; break;
         default:
             if (static_cast<unsigned char>(c) < 0x20)
-                ((out += "\\u00") += hex[c >> 4]) += hex[c & 15];
+                ((out += "\\u00") += hex_digits[c >> 4]) += hex_digits[c & 15];
             else
                 out += c;
         }

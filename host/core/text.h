@@ -19,6 +19,9 @@ std::vector<std::string> split(std::string_view s, char separator); ///< trimmed
 /// The whole of s as a decimal number without sign, or nothing (also on overflow).
 std::optional<std::int64_t> to_int(std::string_view s) noexcept;
 
+/// Each byte as two hexadecimal digits, in lower case.
+std::string hex(std::string_view bytes);
+
 /// JSON string literal of s with its quotes. Bytes that are no UTF-8 become U+FFFD.
 std::string quoted(std::string_view s);
 

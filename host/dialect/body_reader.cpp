@@ -99,6 +99,17 @@ core::Result<ChatRequest> BodyReader::run()
     return std::move(request_);
 }
 
+bool BodyReader::stream_options()
+{
+    if (scan_.peek() == 'n') return scan_.skip();
+    if (scan_.peek() != '{') return fields_.wrong("stream_options", "an object");
+    return scan_.object([&](const JsonString& key) {
+        if (!key.is("include_usage")) return scan_.skip();
+        request_.usage_chosen = scan_.peek() != 'n';
+        return fields_.flag("stream_options.include_usage", request_.usage_wanted);
+    });
+}
+
 void BodyReader::missing(std::string_view param)
 {
     complaint_.add(param, "Missing required parameter: '" + std::string(param) + "'.", "missing_required_parameter");

@@ -33,6 +33,7 @@ protected:
     [[nodiscard]] virtual std::string_view usual_model() const { return {}; }
     /// An extension of ours, or a member that nobody here looks at.
     bool other(std::string_view name);
+    bool stream_options(); ///< of the dialects that have them
     void missing(std::string_view param);
 
     core::JsonScanner scan_;

@@ -145,17 +145,6 @@ private:
         });
     }
 
-    bool stream_options()
-    {
-        if (scan_.peek() == 'n') return scan_.skip();
-        if (scan_.peek() != '{') return fields_.wrong("stream_options", "an object");
-        return scan_.object([&](const JsonString& key) {
-            if (!key.is("include_usage")) return scan_.skip();
-            request_.usage_chosen = scan_.peek() != 'n';
-            return fields_.flag("stream_options.include_usage", request_.usage_wanted);
-        });
-    }
-
     void finish() override
     {
         if (!has_messages_) missing("messages");

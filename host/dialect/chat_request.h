@@ -46,6 +46,7 @@ struct ChatRequest {
     bool explain = false;
     bool mock_testing_fallbacks = false;    ///< the first candidate is to fail
     double mock_failure_rate = -1;          ///< share of attempts that are to fail
+    [[nodiscard]] bool rehearses() const noexcept { return mock_testing_fallbacks || mock_failure_rate >= 0; }
     std::vector<std::string_view> present;  ///< names of all top-level members, for parameter rules; views into bytes or of constants
 
     struct Turn { int role; std::string text; }; ///< role: 1 system or developer, 2 user, 3 assistant, 4 anything else

@@ -1,5 +1,6 @@
 #include "dialect/embedding.h"
 
+#include "core/base64.h"
 #include "core/json_scan.h"
 
 #include <bit>
@@ -33,40 +34,10 @@ void for_each_vector(std::string_view result, Vector&& vector)
     });
 }
 
-/// RFC 4648 section 4, three bytes at a time.
-class Base64 {
-public:
-    explicit Base64(std::string& out) : out_(out) {}
-    void add(unsigned char byte)
-    {
-        bits_ = (bits_ << 8) | byte;
-        if (++held_ < 3) return;
-        put(4);
-        held_ = 0, bits_ = 0;
-    }
-    void end()
-    {
-        if (held_ == 0) return;
-        const int digits = held_ + 1;
-        bits_ <<= 8 * (3 - held_);
-        put(digits);
-        out_.append(static_cast<std::size_t>(4 - digits), '=');
-    }
-
-private:
-    void put(int digits)
-    {
-        static constexpr char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-        for (int i = 0; i < digits; ++i) out_ += alphabet[(bits_ >> (18 - 6 * i)) & 63];
-    }
-    std::string& out_;
-    std::uint32_t bits_ = 0;
-    int held_ = 0;
-};
-
-void append_base64(std::string_view numbers, std::string& out)
+/// Little-endian floats, as OpenAI sends them.
+std::string in_base64(std::string_view numbers)
 {
-    Base64 base64(out);
+    std::string bytes;
     JsonScanner scan(numbers, 4, false);
     scan.array([&] {
         std::string_view digits;
@@ -75,10 +46,10 @@ void append_base64(std::string_view numbers, std::string& out)
         double value = 0;
         std::from_chars(digits.data(), digits.data() + digits.size(), value);
         const auto bits = std::bit_cast<std::uint32_t>(static_cast<float>(value));
-        for (int shift = 0; shift < 32; shift += 8) base64.add(static_cast<unsigned char>(bits >> shift));
+        for (int shift = 0; shift < 32; shift += 8) bytes += static_cast<char>(bits >> shift & 0xff);
         return true;
     });
-    base64.end();
+    return core::base64(bytes);
 }
 
 } // namespace
@@ -97,9 +68,7 @@ std::string with_base64_vectors(std::string_view openai_result)
     std::size_t at = 0;
     for_each_vector(openai_result, [&](std::string_view vector) {
         const auto from = static_cast<std::size_t>(vector.data() - openai_result.data());
-        (out += openai_result.substr(at, from - at)) += '"';
-        append_base64(vector, out);
-        out += '"';
+        (((out += openai_result.substr(at, from - at)) += '"') += in_base64(vector)) += '"';
         at = from + vector.size();
     });
     return out += openai_result.substr(at);

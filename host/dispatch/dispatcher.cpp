@@ -216,7 +216,7 @@ wire::Task<Fault> Dispatcher::attempts(const Job& job, Answer* answer, Answer* u
         if (!answer->prefix().empty()) plan.need_prefill();
         step = plan.after(last, now(), out.attempts.back().retry_after_said);
     }
-    if (aborted_) last = {.kind = FaultKind::Cancelled, .message = "The client closed the request."};
+    if (aborted_) last = core::client_gone();
     if (broke.kind != FaultKind::None && !aborted_) co_return broke;
     co_return plan.conclude(std::move(last), out.attempts, now());
 }
@@ -295,7 +295,7 @@ wire::Task<bool> Dispatcher::prepare(const Job& job, RetryPlan& plan, RetryPlan:
     if (ready && late) {
         (*c.lanes)[step.account]->breaker.leave(step.entry, ledger::Breaker::Outcome::Neither, c.endpoint->breaker, now(), 0);
         RetryPlan::leave_gate(job, step, 0);
-        if (last.kind == FaultKind::NoProvider) last = {.kind = FaultKind::Deadline, .message = "The request ran out of time."};
+        if (last.kind == FaultKind::NoProvider) last = core::out_of_time();
         ready = false;
     }
     if (!ready && step.budgeted) c.endpoint->retries->give_back(false, step.timeout);

@@ -205,9 +205,8 @@ bool ChatAnswer::may_be_hedged() const
     constexpr core::Features not_twice = core::ServerTools | core::AudioOut | core::Choices;
     const auto has = [&](std::string_view name) { return std::find(request_.present.begin(), request_.present.end(), name) != request_.present.end(); };
     const auto blocks = [&](const auto& choice) { return runtime_.endpoints[choice.target->endpoint].provider->blocks(); };
-    const bool rehearses = request_.mock_testing_fallbacks || request_.mock_failure_rate >= 0;
     return runtime_.config->routing.hedging && request_.stream && door_.op == core::Op::Chat && request_.choices <= 1 &&
-           (request_.features & not_twice) == 0 && !has("store") && !has("background") && !rehearses &&
+           (request_.features & not_twice) == 0 && !has("store") && !has("background") && !request_.rehearses() &&
            std::none_of(decision_->order.begin(), decision_->order.end(), blocks);
 }
 
@@ -264,7 +263,7 @@ wire::Task<void> ChatAnswer::answer()
     outcome_ = co_await dispatcher_.run(job, *stream_, understudy_ ? &*understudy_ : nullptr);
     if (outcome_.understudy) live_ = &*understudy_;
     if (hedged && live_->first_content_us() >= 0) context_.services->hedging.observed(hedging_key(), live_->first_content_us() - begun);
-    if (live_->detached()) outcome_.fault = {.kind = FaultKind::Cancelled, .message = "The client closed the request."};
+    if (live_->detached()) outcome_.fault = core::client_gone();
     if (outcome_.fault.kind == FaultKind::None) {
         co_await live_->finish();
         const auto& idempotency = runtime_.config->idempotency;
@@ -341,8 +340,7 @@ wire::Task<void> ChatAnswer::run()
     request_ = std::move(read).value();
     if (door_.op == core::Op::CountTokens) request_.stream = false;
     model_ = request_.model;
-    const bool rehearses = request_.mock_testing_fallbacks || request_.mock_failure_rate >= 0;
-    if (rehearses && !caller_.admin) {
+    if (request_.rehearses() && !caller_.admin) {
         const Fault fault{.kind = FaultKind::Forbidden, .message = "Failures are rehearsed with admin keys only.",
                           .param = request_.mock_testing_fallbacks ? "mock_testing_fallbacks" : "mock_failure_rate"};
         co_await refuse(fault);

@@ -24,7 +24,6 @@ constexpr std::int64_t first_pause_us = 100'000, longest_pause_us = 30'000'000;
 constexpr std::uint64_t good_life_calls = 4; ///< making and opening something are two: who dies at once never gets there
 constexpr std::int64_t first_start_us = 10'000'000, restart_us = 2'000'000, grace_us = 1'000'000;
 constexpr auto longest_wait_for_a_lane = std::chrono::milliseconds(250);
-constexpr int first_lane = 3; // after stdin, stdout, stderr
 
 core::Fault failed(std::string why) { return {.kind = core::FaultKind::PluginFailed, .message = std::move(why)}; }
 std::int64_t now_us() { return core::system_clock().steady_us(); }
@@ -78,13 +77,6 @@ Got receive_message(int fd, std::string& out, std::int64_t until_us)
         if (const auto got = receive(fd, out.data() + at, piece, until_us); got != Got::All) return got;
     }
     return Got::All;
-}
-
-std::string framed(std::string_view message)
-{
-    const auto size = static_cast<std::uint32_t>(message.size());
-    std::string out(reinterpret_cast<const char*>(&size), sizeof size);
-    return out.append(message);
 }
 
 std::string ending(int status)

@@ -20,8 +20,6 @@ namespace plugin::isolation {
 
 namespace {
 
-constexpr int first_lane = 3;
-
 bool read_all(int fd, char* to, std::size_t size)
 {
     while (size > 0) {
@@ -42,9 +40,7 @@ bool read_message(int fd, std::string& out)
 
 bool write_message(int fd, std::string_view message)
 {
-    const auto size = static_cast<std::uint32_t>(message.size());
-    std::string all(reinterpret_cast<const char*>(&size), sizeof size);
-    all.append(message);
+    const auto all = framed(message);
     for (std::string_view rest = all; !rest.empty();) {
         const ssize_t n = ::send(fd, rest.data(), rest.size(), MSG_NOSIGNAL);
         if (n <= 0) return false;

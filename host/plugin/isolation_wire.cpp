@@ -4,6 +4,13 @@
 
 namespace plugin::isolation {
 
+std::string framed(std::string_view message)
+{
+    const auto size = static_cast<std::uint32_t>(message.size());
+    std::string out(reinterpret_cast<const char*>(&size), sizeof size);
+    return out.append(message);
+}
+
 Writer& Writer::pairs(const portolan_pair* list, std::size_t n)
 {
     raw(static_cast<std::uint32_t>(n));

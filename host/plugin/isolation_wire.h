@@ -11,6 +11,10 @@
 namespace plugin::isolation {
 
 constexpr std::uint32_t max_message = 160u << 20; ///< the largest legal frame (64 MiB) and what a plugin makes of it
+constexpr int first_lane = 3;                     ///< descriptors of the process from here on are its sockets: after stdin, stdout, stderr
+
+/// A message as it is sent: its size in four bytes, of this machine's order, before it.
+std::string framed(std::string_view message);
 
 enum class Ask : std::uint8_t { Create = 1, Destroy, Open, Request, Frame, End, Classify, Close, Step, Decide, Learn, Restore };
 enum class Face : std::uint8_t { Provider = 1, Generator, Policy };

@@ -139,9 +139,7 @@ std::string sha256_hex(std::string_view bytes)
     unsigned char digest[32];
     if (EVP_Digest(bytes.data(), bytes.size(), digest, nullptr, EVP_sha256(), nullptr) != 1)
         throw std::runtime_error("OpenSSL cannot compute SHA-256");
-    std::string hex;
-    for (const unsigned char b : digest) (hex += "0123456789abcdef"[b >> 4]) += "0123456789abcdef"[b & 15];
-    return hex;
+    return core::hex({reinterpret_cast<const char*>(digest), sizeof digest});
 }
 
 bool is_signed_by(std::string_view bytes, std::string_view signature, std::string_view public_key_hex)

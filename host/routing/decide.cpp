@@ -176,7 +176,7 @@ std::vector<Entry> chain_pool(const CandidateTable& table, const Ask& ask, Resol
 Choice choice_of(const Entry& entry, std::string_view open_model, std::int64_t cost, double score, std::string reason)
 {
     const Target& t = *entry.target;
-    Choice c{&t, t.open ? std::string(open_model) : t.upstream_model, t.id, cost, score, std::move(reason)};
+    Choice c{&t, t.open ? std::string(open_model) : t.upstream_model, t.id, cost, score, std::move(reason), {}};
     if (t.open) c.id = t.provider + '/' + c.model;
     return c;
 }

@@ -19,8 +19,6 @@ namespace {
 constexpr std::size_t largest_error_body = 64 * 1024;
 constexpr std::int64_t nap_us = 100'000; // longest wait that an abort cannot cut short
 
-Fault cancelled() { return {.kind = FaultKind::Cancelled, .message = "The client closed the request."}; }
-
 /// The sink's own finding beats the status that the plugin made of being refused.
 Fault verdict(const core::Status& status, const AnswerSink& sink)
 {
@@ -111,7 +109,7 @@ wire::Task<core::Result<const wire::ReplyHead*>> Attempt::send(const wire::Clien
 wire::Task<core::Result<std::string_view>> Attempt::read(std::int64_t deadline_us)
 {
     // bytes that keep coming never wait, so no timeout would ever end them
-    if (deadline_us && now() > deadline_us) co_return Fault{.kind = FaultKind::Deadline, .message = "The request ran out of time."};
+    if (deadline_us && now() > deadline_us) co_return core::out_of_time();
     const Waiting waiting(*this);
     co_return co_await call_->read();
 }
@@ -160,7 +158,7 @@ wire::Task<AttemptResult> Attempt::run(const AttemptRequest& request, AnswerSink
     sink.reading(nullptr);
     call_.reset();
     answering_ = false;
-    if (aborted_) result.fault = cancelled();
+    if (aborted_) result.fault = core::client_gone();
     co_return result;
 }
 
@@ -189,11 +187,11 @@ wire::Task<Fault> Attempt::generate(const AttemptRequest& request, AnswerSink& s
         if (const auto* found = sink.fault()) co_return *found;
         if (!step) co_return std::move(step).fault();
         const bool there = co_await sink.flush();
-        if (!there) co_return cancelled();
+        if (!there) co_return core::client_gone();
         more = step->more;
-        if (request.deadline_us && now() > request.deadline_us) co_return Fault{.kind = FaultKind::Deadline, .message = "The request ran out of time."};
+        if (request.deadline_us && now() > request.deadline_us) co_return core::out_of_time();
         if (more && step->delay_us > 0) co_await wait(step->delay_us);
-        if (aborted_) co_return cancelled();
+        if (aborted_) co_return core::client_gone();
     }
     co_return completeness(sink, false);
 }
@@ -311,7 +309,7 @@ wire::Task<Fault> Attempt::one_round(const AttemptRequest& request, dispatch::Pr
     };
     if (!body.pieces.empty() && !has("content-type")) plan.headers.emplace_back("content-type", "application/json");
     if (plan.delay_us > 0) co_await wait(plan.delay_us);
-    if (aborted_) co_return cancelled();
+    if (aborted_) co_return core::client_gone();
     if (!plan.auth.empty()) { // the body is final by now, which signatures need, and so is the time
         auto added = co_await authorize(request, plan, body, place->origin, target);
         if (!added) co_return std::move(added).fault();
@@ -327,7 +325,7 @@ wire::Task<Fault> Attempt::one_round(const AttemptRequest& request, dispatch::Pr
     out.origin = &place->origin, out.method = plan.method, out.target = target, out.headers = &headers, out.body = body.pieces;
     out.timeouts = {t.connect_ms * 1000, t.first_byte_ms * 1000, t.idle_ms * 1000, request.deadline_us};
     call_ = pool_.call();
-    if (aborted_) co_return cancelled();
+    if (aborted_) co_return core::client_gone();
     auto head = co_await send(out);
     if (!head) co_return std::move(head).fault();
     result.status = (*head)->status;
@@ -383,7 +381,7 @@ wire::Task<Fault> Attempt::read_reply(const AttemptRequest& request, dispatch::P
         }
         note_content(sink, result);
         const bool there = co_await sink.flush();
-        if (!there) co_return cancelled();
+        if (!there) co_return core::client_gone();
         if (const auto* found = sink.fault()) co_return *found; // what it keeps may have become too much
         if (!whole_wanted && sink.content_events() != content) { // comments and empty events are no progress
             content = sink.content_events();
@@ -405,7 +403,7 @@ wire::Task<Fault> Attempt::read_reply(const AttemptRequest& request, dispatch::P
     more = *ended;
     note_content(sink, result);
     const bool there = co_await sink.flush();
-    if (!there) co_return cancelled();
+    if (!there) co_return core::client_gone();
     sink.reading(nullptr);
     co_return Fault{};
 }
@@ -418,7 +416,7 @@ wire::Task<Fault> Attempt::read_error(const AttemptRequest& request, dispatch::P
         if (!bytes || bytes->empty()) break; // a cut error is still an error
         body.append(bytes->substr(0, largest_error_body - body.size()));
     }
-    if (aborted_) co_return cancelled();
+    if (aborted_) co_return core::client_gone();
     reply.body = body;
     Fault guess = request.guess ? request.guess(reply.status, body) : Fault{.kind = FaultKind::BadReply};
     Fault said;

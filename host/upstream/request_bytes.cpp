@@ -22,25 +22,17 @@ constexpr std::size_t worked_on_the_loop = 256 * 1024; // about a millisecond
 
 std::string base64_of(std::span<const std::string_view> pieces) { return core::base64(pieces.front()); }
 
-/// `work` over the pieces; if they are large on another thread, and over a copy, which is a tenth of the work.
+/// `work` over the pieces, on another thread if they are large.
 wire::Task<core::Result<std::string>> worked(Pieces pieces, std::string (*work)(std::span<const std::string_view>))
 {
     std::size_t size = 0;
     for (const auto piece : pieces) size += piece.size();
     if (size <= worked_on_the_loop) co_return work(pieces);
-    struct Job {
-        std::string text, result;
-    };
-    auto job = std::make_shared<Job>();
-    job->text.reserve(size);
-    for (const auto piece : pieces) job->text += piece;
-    std::function<void()> run = [job, work] {
-        const std::array<std::string_view, 1> whole{job->text};
-        job->result = work(whole);
-    };
+    std::string result;
+    std::function<void()> run = [&] { result = work(pieces); };
     const auto off = co_await wire::off_loop(std::move(run));
     if (off.rejected) co_return Fault{.kind = FaultKind::Overloaded, .message = "Too much is waiting for a thread."};
-    co_return std::move(job->result);
+    co_return result;
 }
 
 /// In a quoted parameter a quote is written %22 (RFC 7578 section 2).

@@ -17,15 +17,6 @@ namespace upstream {
 
 namespace {
 
-constexpr char hex_digits[] = "0123456789abcdef";
-
-std::string hex(std::string_view bytes)
-{
-    std::string out;
-    for (const char c : bytes) (out += hex_digits[static_cast<unsigned char>(c) >> 4]) += hex_digits[c & 15];
-    return out;
-}
-
 std::string sha256(std::span<const std::string_view> pieces)
 {
     const std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context(EVP_MD_CTX_new(), &EVP_MD_CTX_free);
@@ -107,7 +98,7 @@ core::Result<AwsKey> aws_key(std::string_view key)
     return out;
 }
 
-std::string sha256_hex(std::span<const std::string_view> pieces) { return hex(sha256(pieces)); }
+std::string sha256_hex(std::span<const std::string_view> pieces) { return core::hex(sha256(pieces)); }
 
 std::string_view region_of(std::string_view host) noexcept
 {
@@ -140,11 +131,11 @@ void sign_v4(const AwsKey& key, std::string_view service, std::string_view regio
                                   '\n' + names + '\n' + std::string(request.body_hash);
     const std::string scope = day + '/' + std::string(region) + '/' + std::string(service) + "/aws4_request";
     const std::array<std::string_view, 1> whole{canonical};
-    const std::string text = "AWS4-HMAC-SHA256\n" + time + '\n' + scope + '\n' + hex(sha256(whole));
+    const std::string text = "AWS4-HMAC-SHA256\n" + time + '\n' + scope + '\n' + core::hex(sha256(whole));
     std::string secret = hmac("AWS4" + std::string(key.secret), day);
     for (const std::string_view step : {region, service, std::string_view("aws4_request")}) secret = hmac(secret, step);
     headers.emplace_back("authorization", "AWS4-HMAC-SHA256 Credential=" + std::string(key.id) + '/' + scope + ", SignedHeaders=" + names +
-                                              ", Signature=" + hex(hmac(secret, text)));
+                                              ", Signature=" + core::hex(hmac(secret, text)));
 }
 
 } // namespace upstream

@@ -14,9 +14,6 @@ constexpr std::size_t largest_answer = 64 * 1024;
 constexpr std::int64_t nap_us = 10'000;         // how often it is looked whether another request has the token: little beside an exchange
 constexpr std::int64_t longest_us = 15'000'000; // token services answer in well under a second
 
-Fault cancelled() { return {.kind = FaultKind::Cancelled, .message = "The client closed the request."}; }
-Fault late() { return {.kind = FaultKind::Deadline, .message = "The request ran out of time."}; }
-
 /// A fetch that ends in any other way than settled lets another request try.
 class Fetching {
 public:
@@ -49,7 +46,7 @@ void TokenFetch::abort() noexcept
 wire::Task<core::Result<std::string>> TokenFetch::run(const Endpoint& endpoint, const Account& account, const dispatch::AuthScheme& scheme, std::int64_t deadline_us)
 {
     while (!aborted_) {
-        if (deadline_us && wire::Loop::current()->now_us() >= deadline_us) co_return late();
+        if (deadline_us && wire::Loop::current()->now_us() >= deadline_us) co_return core::out_of_time();
         auto claim = account.tokens->claim(clock_.unix_us());
         kept_ = !claim.fetch && !claim.wait;
         if (kept_) co_return std::move(claim.token);
@@ -69,7 +66,7 @@ wire::Task<core::Result<std::string>> TokenFetch::run(const Endpoint& endpoint, 
         if (!claim.token.empty()) co_return std::move(claim.token); // renewed early, and the old one is still good
         co_return std::move(token).fault();
     }
-    co_return cancelled();
+    co_return core::client_gone();
 }
 
 wire::Task<void> TokenFetch::wait(const TokenCache& cache, const TokenCache::Waiter& waiter, std::int64_t deadline_us) const
@@ -83,21 +80,15 @@ wire::Task<void> TokenFetch::wait(const TokenCache& cache, const TokenCache::Wai
 
 wire::Task<core::Result<Token>> TokenFetch::ask(const Endpoint& endpoint, const Account& account, const dispatch::AuthScheme& scheme, std::int64_t deadline_us)
 {
-    struct Signing { // outlives the coroutine if that is destroyed first
-        dispatch::AuthScheme scheme;
-        std::string key;
-        std::int64_t unix_us;
-        core::Result<TokenRequest> made = TokenRequest{};
-    };
-    auto signing = std::make_shared<Signing>(Signing{scheme, account.key, clock_.unix_us()});
-    std::function<void()> work = [signing] { signing->made = token_request(signing->scheme, signing->key, signing->unix_us); };
+    core::Result<TokenRequest> made = TokenRequest{};
+    std::function<void()> work = [&, unix_us = clock_.unix_us()] { made = token_request(scheme, account.key, unix_us); };
     const auto off = co_await wire::off_loop(std::move(work));
     if (off.rejected) co_return Fault{.kind = FaultKind::Overloaded, .message = "Too much is waiting for a thread to sign with."};
-    if (!signing->made) co_return std::move(signing->made).fault();
-    if (aborted_) co_return cancelled();
+    if (!made) co_return std::move(made).fault();
+    if (aborted_) co_return core::client_gone();
     const auto now = wire::Loop::current()->now_us();
     const auto until = deadline_us ? std::min(deadline_us, now + longest_us) : now + longest_us;
-    auto token = co_await send(endpoint, *signing->made, until);
+    auto token = co_await send(endpoint, *made, until);
     call_.reset();
     const bool slow = !token && token.fault().kind == FaultKind::Deadline && until != deadline_us;
     if (slow) co_return Fault{.kind = FaultKind::Slow, .message = "The provider's token service did not answer in time."};

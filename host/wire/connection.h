@@ -82,6 +82,8 @@ private:
     void begin_response(const HeadOf& head, BodyFraming framing, std::size_t length);
     Task<bool> respond_with(HeadOf head, std::string_view body);
     void start_with(const HeadOf& head);
+    /// As far as it goes at once, which is not at all while others have not had their turn.
+    IoResult send_now(std::span<const std::string_view> pieces);
     Task<bool> send(std::span<const std::string_view> pieces);
     Task<bool> send_rest(std::span<const std::string_view> pieces, IoResult took);
     void write_failed(IoError error);

@@ -44,8 +44,7 @@ Task<bool> Connection::respond_with(HeadOf head, std::string_view body)
     begin_response(head, none ? BodyFraming::None : BodyFraming::Length, body.size());
     const std::array<std::string_view, 2> pieces{
         desk_->out, none || desk_->head.method == Method::Head ? std::string_view() : body};
-    const auto took = channel_->others_ready() ? IoResult{} : channel_->try_write(pieces);
-    sent_ += took.bytes;
+    const auto took = send_now(pieces);
     if (took && took.bytes == pieces[0].size() + pieces[1].size()) {
         finished_ = true;
         co_return true;
@@ -112,10 +111,16 @@ Task<bool> Connection::finish()
     co_return finished_ = true;
 }
 
-Task<bool> Connection::send(std::span<const std::string_view> pieces)
+IoResult Connection::send_now(std::span<const std::string_view> pieces)
 {
     const auto took = channel_->others_ready() ? IoResult{} : channel_->try_write(pieces);
     sent_ += took.bytes;
+    return took;
+}
+
+Task<bool> Connection::send(std::span<const std::string_view> pieces)
+{
+    const auto took = send_now(pieces);
     std::size_t total = 0;
     for (const auto& piece : pieces) total += piece.size();
     if (took && took.bytes == total) co_return true;

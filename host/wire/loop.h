@@ -68,7 +68,8 @@ private:
 Task<void> sleep_until(std::int64_t steady_us);
 
 /// Runs `work` on a thread for what blocks and resumes on this loop. If the queue of work is full, `rejected` is true
-/// and work did not run. work must not touch anything of the loop.
+/// and work did not run. work must not touch anything of the loop; the frame of the coroutine that waits is its to use to
+/// its end, even when the loops stop.
 struct OffLoop {
     bool rejected = false;
 };

@@ -1,22 +1,11 @@
 // Azure OpenAI: OpenAI's API below a deployment's name, with a version in the query and the key in a header of its own.
 // https://learn.microsoft.com/azure/ai-foundry/openai/reference
+#include "../common/media.hpp"
 #include "../common/openai_exchange.hpp"
 
 namespace {
 
 using portolan::json;
-
-std::string percent_encoded(std::string_view s)
-{
-    static constexpr char hex[] = "0123456789ABCDEF";
-    std::string out;
-    for (const char c : s)
-        if (std::isalnum(static_cast<unsigned char>(c)) || c == '-' || c == '.' || c == '_' || c == '~')
-            out += c;
-        else
-            ((out += '%') += hex[static_cast<unsigned char>(c) >> 4]) += hex[c & 15];
-    return out;
-}
 
 struct AzureSettings : hub::openai::Settings {
     explicit AzureSettings(std::string_view text) : Settings(text)
@@ -38,9 +27,9 @@ protected:
     {
         const auto& path = s_.paths.at(op);
         if (azure_.api_version == "v1" || op == PORTOLAN_OP_RESPONSES) return "/openai/v1" + path; // responses have no other place
-        const auto query = "?api-version=" + percent_encoded(azure_.api_version);
+        const auto query = "?api-version=" + hub::percent_encoded(azure_.api_version);
         if (op == PORTOLAN_OP_HEALTH) return "/openai" + path + query;
-        return "/openai/deployments/" + percent_encoded(deployment) + path + query;
+        return "/openai/deployments/" + hub::percent_encoded(deployment) + path + query;
     }
 
 private:
