@@ -1,11 +1,10 @@
 #include "core/json_scan.h"
-#include "dialect/dialect.h"
+#include "dialect/reading.h"
 
 #include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
-#include <functional>
 #include <string>
 #include <vector>
 
@@ -15,15 +14,7 @@ namespace {
 
 const dialect::Dialect& messages() { return dialect::anthropic_messages(); }
 
-dialect::ChatRequest read(const json& body)
-{
-    static std::vector<std::unique_ptr<std::string>> kept;
-    kept.push_back(std::make_unique<std::string>(body.dump()));
-    auto result = messages().read(*kept.back(), 64);
-    INFO((result.ok() ? "" : result.fault().message));
-    REQUIRE(result.ok());
-    return std::move(result).value();
-}
+dialect::ChatRequest read(const json& body) { return test::read(messages(), body); }
 
 json request(const json& more)
 {
@@ -47,17 +38,9 @@ Plain plain(const json& body)
     return {json::parse(form.json), form.lost, form.refused};
 }
 
-using Tell = std::function<void(dialect::AnswerWriter&, std::string&)>;
+using test::Tell;
 
-std::string written(bool stream, const Tell& tell)
-{
-    const auto writer = messages().writer(stream, true);
-    std::string out;
-    writer->begin({"msg_1", "the-model", 1}, out);
-    tell(*writer, out);
-    writer->end(out);
-    return out;
-}
+std::string written(bool stream, const Tell& tell) { return test::written(messages(), "msg_1", stream, tell); }
 
 std::vector<json> events(const std::string& out)
 {

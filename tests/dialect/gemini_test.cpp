@@ -1,11 +1,10 @@
 #include "core/base64.h"
-#include "dialect/dialect.h"
+#include "dialect/reading.h"
 
 #include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
 
 #include <functional>
-#include <memory>
 #include <string>
 
 using nlohmann::json;
@@ -14,17 +13,7 @@ namespace {
 
 const dialect::Dialect& gemini() { return dialect::gemini_events(); }
 
-dialect::ChatRequest read(const json& body, bool stream = false)
-{
-    static std::vector<std::unique_ptr<std::string>> kept;
-    kept.push_back(std::make_unique<std::string>(body.dump()));
-    dialect::Incoming in(*kept.back());
-    in.path_model = "gemini-2.5-flash", in.path_stream = stream;
-    auto result = gemini().read(in, 64);
-    INFO((result.ok() ? "" : result.fault().message));
-    REQUIRE(result.ok());
-    return std::move(result).value();
-}
+dialect::ChatRequest read(const json& body, bool stream = false) { return test::read(gemini(), body, "gemini-2.5-flash", stream); }
 
 json request(const json& more)
 {

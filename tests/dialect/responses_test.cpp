@@ -1,11 +1,9 @@
-#include "dialect/dialect.h"
+#include "dialect/reading.h"
 
 #include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
-#include <functional>
-#include <memory>
 #include <string>
 #include <vector>
 
@@ -15,15 +13,7 @@ namespace {
 
 const dialect::Dialect& responses() { return dialect::openai_responses(); }
 
-dialect::ChatRequest read(const json& body)
-{
-    static std::vector<std::unique_ptr<std::string>> kept;
-    kept.push_back(std::make_unique<std::string>(body.dump()));
-    auto result = responses().read(*kept.back(), 64);
-    INFO((result.ok() ? "" : result.fault().message));
-    REQUIRE(result.ok());
-    return std::move(result).value();
-}
+dialect::ChatRequest read(const json& body) { return test::read(responses(), body); }
 
 json request(const json& more)
 {
@@ -34,17 +24,9 @@ json request(const json& more)
 
 json full(const json& body) { return json::parse(read(body).hub); }
 
-using Tell = std::function<void(dialect::AnswerWriter&, std::string&)>;
+using test::Tell;
 
-std::string written(bool stream, const Tell& tell)
-{
-    const auto writer = responses().writer(stream, true);
-    std::string out;
-    writer->begin({"resp_1", "the-model", 1}, out);
-    tell(*writer, out);
-    writer->end(out);
-    return out;
-}
+std::string written(bool stream, const Tell& tell) { return test::written(responses(), "resp_1", stream, tell); }
 
 std::vector<json> events(const std::string& out)
 {

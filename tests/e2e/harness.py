@@ -320,6 +320,13 @@ class Call:
     def chunk(self, data):
         self.send(b"%x\r\n" % len(data) + data + b"\r\n")
 
+    def in_pieces(self, content_type, pieces):
+        """A whole answer, each piece a chunk of its own."""
+        self.start(content_type)
+        for piece in pieces:
+            self.chunk(piece)
+        self.end()
+
     def event(self, value):
         self.chunk(b"data: " + (value if isinstance(value, bytes) else json.dumps(value).encode()) + b"\n\n")
 

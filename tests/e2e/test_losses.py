@@ -2,15 +2,11 @@
 lost. Nothing goes in silence."""
 
 import json
-import pathlib
 import sys
-import unittest
 from concurrent.futures import ThreadPoolExecutor
 
-from harness import Portolan, Upstream, run_tests, settings
-
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "clients" / "cross"))
-from upstreams import SPEAKERS, Said  # noqa: E402
+from harness import run_tests
+from speakers import SPEAKERS, BeforeSpeakers
 
 PDF, WAV, PNG = "JVBERi0=", "UklGRg==", "iVBORw0KGgo="
 MODELS = {"chat": "gpt-4o", "messages": "claude-sonnet-4-5", "responses": "gpt-4o", "gemini": "gemini-2.5-flash", "converse": "anthropic.claude-sonnet-4-5", "cohere": "command-a",
@@ -83,39 +79,17 @@ GEMINI = {
     "any": {"tools": [{"functionDeclarations": [FUNCTION]}], "toolConfig": {"functionCallingConfig": {"mode": "ANY"}}}, "unheard of": {"frobnicate": 1},
 }
 DIALECTS = {"chat": CHAT, "messages": MESSAGES, "responses": RESPONSES, "gemini": GEMINI}
-PATHS = {"chat": "/v1/chat/completions", "messages": "/v1/messages", "responses": "/v1/responses"}
 # What steers a provider's storage, caches and watch over users says nothing about the answer: no loss (docs/plugins/hub.md).
 HINTS = {"store", "metadata", "user", "prompt_cache_key", "safety_identifier", "truncation"}
 
 
-class Losses(unittest.TestCase):
+class Losses(BeforeSpeakers):
     @classmethod
-    def setUpClass(cls):
-        cls.upstreams, entries, cls.asked = [], [], {}
-        for name, make in SPEAKERS.items():
-            speaker = make()
-            reply = speaker.whole(Said("ok"))
-
-            def behave(call, name=name, reply=reply):
-                cls.asked[name] = call.json
-                call.reply(200, reply)
-
-            upstream = Upstream(behave)
-            cls.upstreams.append(upstream)
-            entries.append(speaker.entry(name, upstream.base.removesuffix("/v1"), "any"))
-        cls.host = Portolan(settings(*entries))
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.host.stop()
-        for upstream in cls.upstreams:
-            upstream.close()
+    def note(cls, name, call):
+        cls.asked[name] = call.json
 
     def ask(self, dialect, upstream, body):
-        model = f"{upstream}/{MODELS[upstream]}"
-        if dialect == "gemini":
-            return self.host.ask("POST", f"/v1beta/models/{model.replace('/', '%2F')}:generateContent", body)
-        return self.host.ask("POST", PATHS[dialect], {**body, "model": model})
+        return self.ask_model(dialect, f"{upstream}/{MODELS[upstream]}", body)
 
     def silent(self, upstream):
         """Members that went nowhere on their way to this upstream; one upstream at a time, so that what it was asked is known."""

@@ -6,11 +6,9 @@ import json
 import random
 import re
 import sys
-import threading
-import unittest
-from concurrent.futures import ThreadPoolExecutor
 
 from harness import SHARED, SKIPPED, SLOWNESS, Portolan, Upstream, events_of, provider, run_tests, settings
+from replaying import NEVER_RESTS, Replays
 
 RECORDINGS = SHARED / "data" / "recordings"
 SEED = 20
@@ -88,20 +86,14 @@ def meaning(body, stream):
     return dict(texts), dict(tools), finish, usage
 
 
-class Replay(unittest.TestCase):
+class Replay(Replays):
     @classmethod
     def setUpClass(cls):
         cls.cases = load_cases()
         cls.received = {}
         cls.upstream = Upstream(cls.serve)
         names = ["up"] + [c.name for c in cls.cases if c.name != "up"]
-        breaker = {"failure_threshold": 1000000, "min_requests": 1000000}
-        cls.host = Portolan(settings(*[provider(cls.upstream.base, name=n, circuit_breaker=breaker) for n in names]))
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.host.stop()
-        cls.upstream.close()
+        cls.host = Portolan(settings(*[provider(cls.upstream.base, name=n, circuit_breaker=NEVER_RESTS) for n in names]))
 
     @classmethod
     def serve(cls, call):
@@ -113,10 +105,7 @@ class Replay(unittest.TestCase):
             return call.reply(case.status, case.body, case.type)
         if len(pieces) == 1 and not case.stream:
             return call.reply(200, case.body, case.type)
-        call.start(case.type)
-        for piece in pieces:
-            call.chunk(piece)
-        call.end()
+        call.in_pieces(case.type, pieces)
 
     def fetch(self, case, seed, usage):
         model = f"case-{case.number}-{seed}"
@@ -168,27 +157,13 @@ class Replay(unittest.TestCase):
         return None
 
     def run_all(self, title, jobs):
-        wrong = collections.defaultdict(list)
-        total, lock = collections.Counter(), threading.Lock()
-
-        def one(job):
-            case = job[0]
-            verdict = self.judge(*job)
-            with lock:
-                total[case.provider] += 1
-                if verdict:
-                    wrong[case.provider].append(f"{case.file}: {verdict}")
-
-        with ThreadPoolExecutor(6) as workers:
-            list(workers.map(one, jobs))
+        total, wrong = self.judge_all(jobs, lambda job: job[0].provider)
         print(f"\n{title}\n{'provider':<22}{'cases':>6}{'equal':>7}")
         for name in sorted(total):
             print(f"{name:<22}{total[name]:>6}{total[name] - len(wrong[name]):>7}")
         print(f"{'all':<22}{sum(total.values()):>6}{sum(total.values()) - sum(map(len, wrong.values())):>7}")
         sys.stdout.flush()
-        self.assertGreater(sum(total.values()), 0)
-        self.assertEqual([x for name in sorted(wrong) for x in wrong[name]][:20], [])
-        self.assertEqual(self.upstream.failures, [])
+        self.demand_all(total, wrong, 0)
 
     def test_a_every_case_in_one_piece(self):
         self.run_all("whole", [(c, 0) for c in self.cases])

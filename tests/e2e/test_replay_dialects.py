@@ -2,21 +2,19 @@
 and is valid by the client's published types. Where both sides speak one dialect the bytes are the upstream's."""
 
 import base64
-import collections
 import csv
 import json
 import re
 import struct
 import sys
-import threading
 import unittest
 import zlib
-from concurrent.futures import ThreadPoolExecutor
 
 import test_replay_providers as foreign
 import test_replay_repaired as repaired
 from dialects import READY, RECORDINGS, Chat, Gemini, GeminiArray, Messages, Responses, facts
 from harness import SKIPPED, SLOWNESS, Portolan, Upstream, run_tests, settings
+from replaying import NEVER_RESTS, Replays
 from test_replay import MODELS_FAULT, STATUS, pieces_of
 
 # provider entry -> type, path below the upstream, settings
@@ -155,28 +153,22 @@ def load_cases():
 DIALECTS = (Chat, Messages, Responses, Gemini)
 
 
-class ReplayDialects(unittest.TestCase):
+class ReplayDialects(Replays):
     @classmethod
     def setUpClass(cls):
         cls.cases, cls.rows = load_cases()
         cls.speaks = {d.name: d() for d in (*DIALECTS, GeminiArray)}
         cls.upstream = Upstream(cls.serve)
-        breaker = {"failure_threshold": 1000000, "min_requests": 1000000}
         root = cls.upstream.base.removesuffix("/v1")
 
         def entry(name, of):
             kind, path, more = ENTRIES[of]
             return {"name": name, "type": kind, "base_url": root + path, "api_key": foreign.SYNTHETIC_KEYS.get(of, "sk-test"), "models": "any",
-                    "circuit_breaker": breaker, **({"settings": more} if more else {})}
+                    "circuit_breaker": NEVER_RESTS, **({"settings": more} if more else {})}
 
         # Errors rest their provider, so each that is recorded gets one of its own in every dialect.
         alone = [entry(f"alone{c.number}-{d.name}", c.entry) for c in cls.cases.values() if c.want is None for d in DIALECTS]
         cls.host = Portolan(settings(*[entry(name, name) for name in ENTRIES], *alone))
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.host.stop()
-        cls.upstream.close()
 
     @classmethod
     def serve(cls, call):
@@ -186,10 +178,7 @@ class ReplayDialects(unittest.TestCase):
         if case.status != 200:
             headers = {"x-amzn-errortype": case.error_type} if hasattr(case, "error_type") else None
             return call.reply(case.status, case.body, case.kind, headers)
-        call.start(case.kind)
-        for piece in pieces_of(case.body, seed):
-            call.chunk(piece)
-        call.end()
+        call.in_pieces(case.kind, pieces_of(case.body, seed))
 
     def judge_error(self, case, dialect):
         speaks = self.speaks[dialect]
@@ -224,32 +213,14 @@ class ReplayDialects(unittest.TestCase):
         return "; ".join(wrong) or None
 
     def run_all(self, title, jobs):
-        wrong, total, lock = collections.defaultdict(list), collections.Counter(), threading.Lock()
-
-        def one(job):
-            case, dialect = job[0], job[1]
-            try:
-                verdict = self.judge(*job)
-            except Exception as error:
-                verdict = f"cannot be judged: {error!r}"
-            key = (case.provider, dialect)
-            with lock:
-                total[key] += 1
-                if verdict:
-                    wrong[key].append(f"{case.file} as {dialect}: {verdict}")
-
-        with ThreadPoolExecutor(6) as workers:
-            list(workers.map(one, jobs))
+        total, wrong = self.judge_all(jobs, lambda job: (job[0].provider, job[1]), lambda job: f"{job[0].file} as {job[1]}")
         names = [d.name for d in DIALECTS]
         print(f"\n{title}: equal of asked\n{'provider':<22}" + "".join(f"{n:>14}" for n in names))
         for provider in sorted({p for p, _ in total}):
             print(f"{provider:<22}" + "".join(f"{total[provider, n] - len(wrong[provider, n]):>7}/{total[provider, n]:<6}" for n in names))
         print(f"{'all':<22}" + "".join(f"{sum(v - len(wrong[k]) for k, v in total.items() if k[1] == n):>7}/{sum(v for k, v in total.items() if k[1] == n):<6}" for n in names))
         sys.stdout.flush()
-        self.assertGreater(sum(total.values()), 1000)
-        misses = [x for key in sorted(wrong) for x in wrong[key]]
-        self.assertFalse(misses, "\n" + "\n".join(misses[:60]))
-        self.assertEqual(self.upstream.failures, [])
+        self.demand_all(total, wrong, 1000, shown=60)
 
     def jobs(self, wanted, other_form):
         for c in self.cases.values():

@@ -2,18 +2,15 @@
 what the recording means, however the bytes are cut. Each API has a reader of its own here, which knows nothing of the plugins."""
 
 import base64
-import collections
 import csv
 import json
 import re
 import struct
 import sys
-import threading
-import unittest
 import zlib
-from concurrent.futures import ThreadPoolExecutor
 
 from harness import SHARED, SKIPPED, SLOWNESS, Portolan, Upstream, events_of, run_tests, settings
+from replaying import NEVER_RESTS, Replays
 from test_replay import RECORDINGS, SEED, pieces_of
 
 # api of the recording -> type of the provider that serves it, path below its base URL
@@ -244,22 +241,16 @@ def load_cases(types):
     return [Case(n, r) for n, r in enumerate(rows)]
 
 
-class ReplayProviders(unittest.TestCase):
+class ReplayProviders(Replays):
     TYPES = ("anthropic", "gemini", "bedrock")
 
     @classmethod
     def setUpClass(cls):
         cls.cases = load_cases(cls.TYPES)
         cls.upstream = Upstream(cls.serve)
-        breaker = {"failure_threshold": 1000000, "min_requests": 1000000}
         entries = {t: t for t in cls.TYPES} | {c.name: c.type for c in cls.cases if c.name not in cls.TYPES}
         cls.host = Portolan(settings(*[{"name": n, "type": t, "base_url": cls.upstream.base, "api_key": SYNTHETIC_KEYS[t], "models": "any",
-                                        "circuit_breaker": breaker} for n, t in entries.items()]))
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.host.stop()
-        cls.upstream.close()
+                                        "circuit_breaker": NEVER_RESTS} for n, t in entries.items()]))
 
     @classmethod
     def serve(cls, call):
@@ -270,10 +261,7 @@ class ReplayProviders(unittest.TestCase):
         case = cls.cases[number]
         if case.status != 200:
             return call.reply(case.status, case.body, case.kind)
-        call.start(case.kind)
-        for piece in pieces_of(case.body, seed):
-            call.chunk(piece)
-        call.end()
+        call.in_pieces(case.kind, pieces_of(case.body, seed))
 
     def fetch(self, case, seed, stream):
         body = {"model": f"{case.name}/case-{case.number}-{seed}", "messages": [{"role": "user", "content": "hello"}], "stream": stream}
@@ -307,24 +295,12 @@ class ReplayProviders(unittest.TestCase):
         return "; ".join(wrong) or None
 
     def run_all(self, title, jobs):
-        wrong, total, lock = collections.defaultdict(list), collections.Counter(), threading.Lock()
-
-        def one(job):
-            case, verdict = job[0], self.judge(*job)
-            with lock:
-                total[case.provider, case.api] += 1
-                if verdict:
-                    wrong[case.provider, case.api].append(f"{case.file}: {verdict}")
-
-        with ThreadPoolExecutor(6) as workers:
-            list(workers.map(one, jobs))
+        total, wrong = self.judge_all(jobs, lambda job: (job[0].provider, job[0].api))
         print(f"\n{title}\n{'provider':<14}{'api':<24}{'answers':>8}{'equal':>7}")
         for key in sorted(total):
             print(f"{key[0]:<14}{key[1]:<24}{total[key]:>8}{total[key] - len(wrong[key]):>7}")
         sys.stdout.flush()
-        self.assertGreater(sum(total.values()), 0)
-        self.assertEqual([x for name in sorted(wrong) for x in wrong[name]][:20], [])
-        self.assertEqual(self.upstream.failures, [])
+        self.demand_all(total, wrong, 0)
 
     def test_a_every_case_in_one_piece(self):
         self.run_all("in one piece", [(c, 0, c.stream) for c in self.cases])

@@ -6,11 +6,9 @@ import json
 import random
 import re
 import sys
-import threading
-import unittest
-from concurrent.futures import ThreadPoolExecutor
 
 from harness import SHARED, SKIPPED, SLOWNESS, Portolan, Upstream, events_of, run_tests, settings
+from replaying import NEVER_RESTS, Replays
 
 RECORDINGS = SHARED / "data" / "recordings"
 SEED = 31
@@ -236,22 +234,16 @@ def check_form(values, stream):
     return "usage more than once" if usages > 1 else None
 
 
-class Replay(unittest.TestCase):
+class Replay(Replays):
     @classmethod
     def setUpClass(cls):
         cls.cases = load_cases()
         cls.upstream = Upstream(cls.serve)
         root = cls.upstream.base.removesuffix("/v1")
-        breaker = {"failure_threshold": 1000000, "min_requests": 1000000}
         cls.apis = sorted({c.api for c in cls.cases})
         entries = [{"name": api, "type": PLUGINS[api][0], "base_url": root + PLUGINS[api][1], "api_key": "sk-test", "models": "any",
-                    "circuit_breaker": breaker, **({"settings": PLUGINS[api][2]} if PLUGINS[api][2] else {})} for api in cls.apis]
+                    "circuit_breaker": NEVER_RESTS, **({"settings": PLUGINS[api][2]} if PLUGINS[api][2] else {})} for api in cls.apis]
         cls.host = Portolan(settings(*entries))
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.host.stop()
-        cls.upstream.close()
 
     @classmethod
     def serve(cls, call):
@@ -262,10 +254,7 @@ class Replay(unittest.TestCase):
         pieces = pieces_of(case.body, seed)
         if not case.stream and seed == 0:
             return call.reply(200, case.body, case.type)
-        call.start(case.type)
-        for piece in pieces:
-            call.chunk(piece)
-        call.end()
+        call.in_pieces(case.type, pieces)
 
     def judge(self, case, seed):
         body = {"model": f"{case.api}/case-{case.number}-{seed}", "messages": [{"role": "user", "content": "hello"}], "stream": case.stream}
@@ -297,29 +286,13 @@ class Replay(unittest.TestCase):
         return None
 
     def run_all(self, title, jobs):
-        wrong, total, lock = collections.defaultdict(list), collections.Counter(), threading.Lock()
-
-        def one(job):
-            try:
-                verdict = self.judge(*job)
-            except Exception as error:
-                verdict = f"cannot be judged: {error!r}"
-            key = (job[0].api, job[0].provider)
-            with lock:
-                total[key] += 1
-                if verdict:
-                    wrong[key].append(f"{job[0].file}: {verdict}")
-
-        with ThreadPoolExecutor(6) as workers:
-            list(workers.map(one, jobs))
+        total, wrong = self.judge_all(jobs, lambda job: (job[0].api, job[0].provider))
         print(f"\n{title}\n{'form':<16}{'provider':<22}{'cases':>6}{'equal':>7}")
         for key in sorted(total):
             print(f"{key[0]:<16}{key[1]:<22}{total[key]:>6}{total[key] - len(wrong[key]):>7}")
         print(f"{'all':<38}{sum(total.values()):>6}{sum(total.values()) - sum(map(len, wrong.values())):>7}")
         sys.stdout.flush()
-        self.assertGreater(sum(total.values()), 500)
-        self.assertEqual([x for key in sorted(wrong) for x in wrong[key]][:20], [])
-        self.assertEqual(self.upstream.failures, [])
+        self.demand_all(total, wrong, 500)
 
     def test_a_every_case_in_one_piece(self):
         self.run_all("whole", [(c, 0) for c in self.cases])

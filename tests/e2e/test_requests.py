@@ -3,23 +3,18 @@
 import base64
 import collections
 import json
-import pathlib
 import re
 import sys
 import threading
-import unittest
 from concurrent.futures import ThreadPoolExecutor
 
 from dialects import READY, RECORDINGS, SPECS, Schema
-from harness import SKIPPED, Portolan, Upstream, run_tests, settings
-
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "clients" / "cross"))
-from upstreams import SPEAKERS, Said  # noqa: E402
+from harness import SKIPPED, run_tests
+from speakers import BeforeSpeakers
 
 # dialect -> api of the recordings, the list that makes it a request, a model that has what is newest
 DIALECTS = {"chat": (("chat",), "messages", "gpt-5"), "messages": (("messages",), "messages", "claude-sonnet-4-5"), "responses": (("responses",), "input", "gpt-5"),
             "gemini": (("generateContent", "streamGenerateContent"), "contents", "gemini-2.5-flash")}
-PATHS = {"chat": "/v1/chat/completions", "messages": "/v1/messages", "responses": "/v1/responses"}
 UPSTREAMS = ("chat", "messages", "responses", "gemini", "converse", "cohere", "ollama")
 MODELS = {**{d: m for d, (_, _, m) in DIALECTS.items()}, "converse": "anthropic.claude-sonnet-4-5", "cohere": "command-a", "ollama": "qwen3"}
 JSON_WANTED = "Answer with one JSON object and nothing else."  # what is said where json_object has no twin
@@ -286,37 +281,17 @@ def recorded(dialect):
             yield str(path.relative_to(RECORDINGS)), body
 
 
-class Requests(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.asked, cls.upstreams, entries = {}, [], []
-        for name in UPSTREAMS:
-            speaker = SPEAKERS[name]()
-            reply = speaker.whole(Said("ok"))
-
-            def behave(call, name=name, reply=reply):
-                found = re.search(r"case\d+x?", call.path) or re.search(r"case\d+x?", call.json["model"])
-                cls.asked[name, found.group(0)] = call.json
-                call.reply(200, reply)
-
-            upstream = Upstream(behave)
-            cls.upstreams.append(upstream)
-            entries.append(speaker.entry(name, upstream.base.removesuffix("/v1"), "any"))
-        cls.host = Portolan(settings(*entries))
+class Requests(BeforeSpeakers):
+    NAMES = UPSTREAMS
 
     @classmethod
-    def tearDownClass(cls):
-        cls.host.stop()
-        for upstream in cls.upstreams:
-            upstream.close()
+    def note(cls, name, call):
+        found = re.search(r"case\d+x?", call.path) or re.search(r"case\d+x?", call.json["model"])
+        cls.asked[name, found.group(0)] = call.json
 
     def ask(self, dialect, upstream, number, body):
         """(reply, what the upstream was asked)."""
-        model = f"{upstream}/{MODELS[upstream]}-{number}"
-        if dialect == "gemini":
-            reply = self.host.ask("POST", f"/v1beta/models/{model.replace('/', '%2F')}:generateContent", body)
-        else:
-            reply = self.host.ask("POST", PATHS[dialect], {**body, "model": model})
+        reply = self.ask_model(dialect, f"{upstream}/{MODELS[upstream]}-{number}", body)
         return reply, self.asked.get((upstream, number))
 
     def run_all(self, jobs, one):
