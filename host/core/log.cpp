@@ -73,10 +73,13 @@ void hand_over(std::string_view line)
 {
     auto* logger = writer().logger.load(std::memory_order_acquire);
     if (logger == nullptr) return;
-    if (has_secret(line))
-        logger->log(spdlog::level::info, scrub(line));
-    else
-        logger->log(spdlog::level::info, spdlog::string_view_t(line.data(), line.size()));
+    try {
+        if (has_secret(line))
+            logger->log(spdlog::level::info, scrub(line));
+        else
+            logger->log(spdlog::level::info, spdlog::string_view_t(line.data(), line.size()));
+    } catch (const spdlog::spdlog_ex&) { // the log stopped since the pointer was read: the line came too late
+    }
 }
 
 } // namespace
@@ -93,7 +96,7 @@ void start(Level level, bool json)
     logger->set_formatter(std::make_unique<spdlog::pattern_formatter>(
         json ? R"({"ts":"%Y-%m-%dT%H:%M:%S.%eZ","level":%v})" : "%Y-%m-%dT%H:%M:%S.%eZ %v", spdlog::pattern_time_type::utc, "\n"));
     logger->set_level(spdlog::level::trace);
-    logger->set_error_handler([](const std::string&) {}); // a stderr that is gone, or a pool that has stopped: nobody to tell
+    logger->set_error_handler([](const std::string&) {}); // a stderr that is gone: nobody to tell
     w.loggers.push_back(logger);
     w.json = json;
     w.logger.store(logger.get(), std::memory_order_release);

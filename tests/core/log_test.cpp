@@ -162,14 +162,17 @@ TEST_CASE("lines may be written while the log stops and starts")
 {
     CapturedStderr captured;
     std::atomic<bool> over{false};
-    std::thread writer([&over] {
-        while (!over) log_::info("x");
-    });
-    for (int i = 0; i < 5; ++i) {
+    std::vector<std::thread> writers;
+    for (int i = 0; i < 4; ++i)
+        writers.emplace_back([&over] {
+            while (!over) log_::info("x");
+        });
+    for (int i = 0; i < 200; ++i) {
         log_::start(Level::Info, true);
+        std::this_thread::yield();
         log_::stop();
     }
     over = true;
-    writer.join();
+    for (auto& writer : writers) writer.join();
     for (const auto& line : captured.lines()) CHECK(Json::parse(line)["msg"] == "x");
 }
