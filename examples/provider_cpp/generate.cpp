@@ -14,7 +14,7 @@ class Generate : public portolan::Exchange {
 
     void frame(const portolan::Call&, const portolan::Frame& f, portolan::Events& out) override
     {
-        const auto answer = portolan::json::parse(f.data()); // throws on nonsense: then the upstream is blamed
+        const auto answer = portolan::parse(f.data()); // throws on nonsense: then the upstream is blamed
         out.text(answer.at("text").get<std::string>());
         out.usage(portolan::usage(-1, portolan::count(answer, "/words")));
         out.finish("stop");

@@ -50,7 +50,7 @@ public:
     {
         const bool relay = native_ && f.whole() != stream_; // a shape that was not asked for is put together by the host
         if (f.whole())
-            whole(json::parse(f.data()), out);
+            whole(portolan::parse(f.data()), out);
         else if (!f.data().empty() && !(relay && skim(f)))
             piece(f, out);
         if (relay) out.raw(f.raw());
@@ -58,7 +58,7 @@ public:
 
     void classify(const portolan::Call&, const portolan::Reply& r, portolan::Events& out) override
     {
-        const auto j = json::parse(r.body(), nullptr, false);
+        const auto j = portolan::parse_or_none(r.body());
         if (!j.is_object()) return;
         const auto type = text(j, "/error/type"), message = text(j, "/error/message");
         if (type.empty()) return;
@@ -90,7 +90,7 @@ private:
 
     void piece(const portolan::Frame& f, portolan::Events& out)
     {
-        const auto j = json::parse(f.data());
+        const auto j = portolan::parse(f.data());
         if (!j.is_object()) throw portolan::Error(PORTOLAN_E_UPSTREAM, "an event that is no object");
         const auto type = text(j, "/type");
         reader_.event(type, j, out);

@@ -84,15 +84,15 @@ public:
     {
         const bool relay = native_ && f.whole() != stream_;
         if (f.whole())
-            whole(json::parse(f.data()), out);
+            whole(portolan::parse(f.data()), out);
         else if (!f.data().empty())
-            event(f.event(), json::parse(f.data()), out);
+            event(f.event(), portolan::parse(f.data()), out);
         if (relay) out.raw(f.raw());
     }
 
     void classify(const portolan::Call&, const portolan::Reply& r, portolan::Events& out) override
     {
-        const auto j = json::parse(r.body(), nullptr, false);
+        const auto j = portolan::parse_or_none(r.body());
         const auto message = message_of(j);
         if (r.status() == 400 && !native_ && mend(message)) return out.fault(PORTOLAN_FAULT_BAD_REQUEST, message, -1, PORTOLAN_FAULT_REBUILD);
         refusal(r, j, out);
@@ -235,7 +235,7 @@ public:
 
     void frame(const portolan::Call&, const portolan::Frame& f, portolan::Events& out) override
     {
-        const auto j = json::parse(f.data());
+        const auto j = portolan::parse(f.data());
         if (profiles_) {
             for (const auto& p : j.at("inferenceProfileSummaries"))
                 if (text(p, "/status") == "ACTIVE") models_.push_back({{"id", text(p, "/inferenceProfileId")}});
@@ -251,7 +251,7 @@ public:
 
     bool end(const portolan::Call&, portolan::Events&) override { return !profiles_ && !health_; }
 
-    void classify(const portolan::Call&, const portolan::Reply& r, portolan::Events& out) override { refusal(r, json::parse(r.body(), nullptr, false), out); }
+    void classify(const portolan::Call&, const portolan::Reply& r, portolan::Events& out) override { refusal(r, portolan::parse_or_none(r.body()), out); }
 
 private:
     std::string base_;

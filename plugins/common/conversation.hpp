@@ -73,7 +73,7 @@ inline json arguments_of(const json& written)
     if (!written.is_string()) return json::object();
     const auto& text = written.get_ref<const std::string&>();
     if (text.find_first_not_of(" \t\r\n") == text.npos) return json::object();
-    json parsed = json::parse(text, nullptr, false);
+    json parsed = portolan::parse_or_none(text);
     if (parsed.is_discarded()) return json{{"value", text}};
     return parsed.is_object() ? parsed : parsed.is_null() ? json::object() : json{{"value", parsed}};
 }

@@ -200,7 +200,7 @@ private:
     void responses_frame(const portolan::Frame& f, portolan::Events& out)
     {
         const bool relay = native_ && f.whole() != stream_; // a shape that was not asked for is put together by the host
-        if (native_ && !relay) return f.whole() ? reply_.whole(json::parse(f.data()), out) : reply_.event(f, out);
+        if (native_ && !relay) return f.whole() ? reply_.whole(portolan::parse(f.data()), out) : reply_.event(f, out);
         reader_.read(f, out);
         if (relay && ResponsesReader::opening(f)) return void(held_ += f.raw());
         if (relay && !held_.empty()) out.raw(std::exchange(held_, {}));
@@ -241,7 +241,7 @@ private:
     /// The chunk with its text split into text and reasoning; damage is for the host to find.
     void told_apart(std::string_view data, bool whole, portolan::Events& out)
     {
-        auto chunk = json::parse(data, nullptr, false);
+        auto chunk = portolan::parse_or_none(data);
         if (chunk.is_object() && chunk.contains("choices") && chunk["choices"].is_array())
             for (auto& choice : chunk["choices"]) {
                 if (!choice.is_object()) continue;

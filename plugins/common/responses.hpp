@@ -32,14 +32,14 @@ public:
 
     void read(const portolan::Frame& f, portolan::Events& out) const
     {
-        if (f.whole()) return last(json::parse(f.data()), out);
+        if (f.whole()) return last(portolan::parse(f.data()), out);
         const auto type = f.event().empty() ? type_of(f.data()) : f.event();
         if (type == "response.completed" || type == "response.incomplete" || type == "response.failed")
-            last(json::parse(f.data()).at("response"), out);
+            last(portolan::parse(f.data()).at("response"), out);
         else if (type == "error")
-            failed(json::parse(f.data()), out);
+            failed(portolan::parse(f.data()), out);
         else if (text_wanted_ && type == "response.output_text.delta")
-            out.text(portolan::text(json::parse(f.data()), "/delta"));
+            out.text(portolan::text(portolan::parse(f.data()), "/delta"));
     }
 
     /// True for what comes before any content: held back, so that a failure right after it can go to another candidate.
@@ -115,7 +115,7 @@ public:
     {
         const auto from = f.data().find_first_not_of(" \t\r\n");
         if (from == f.data().npos || f.data().substr(from).starts_with("[DONE]")) return;
-        const auto e = json::parse(f.data());
+        const auto e = portolan::parse(f.data());
         const auto type = portolan::text(e, "/type").empty() ? std::string(f.event()) : portolan::text(e, "/type");
         if (type == "response.created") out.start(portolan::text(e, "/response/id"), portolan::text(e, "/response/model"));
         if (type == "response.output_text.delta") out.text(portolan::text(e, "/delta"));

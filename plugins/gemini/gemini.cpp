@@ -71,7 +71,7 @@ public:
         const auto data = f.data().substr(std::min(f.data().size(), f.data().find_first_not_of(" \t\r\n")));
         const bool as_asked = stream_ ? !f.whole() && sse_ : f.whole() && !data.starts_with('[');
         const bool relay = native_ && op_ == PORTOLAN_OP_CHAT && as_asked;
-        if (!data.empty() && data != "[DONE]") said(json::parse(data), out);
+        if (!data.empty() && data != "[DONE]") said(portolan::parse(data), out);
         if (relay) out.raw(f.raw());
     }
 
@@ -83,7 +83,7 @@ public:
 
     void classify(const portolan::Call&, const portolan::Reply& r, portolan::Events& out) override
     {
-        auto j = json::parse(r.body(), nullptr, false);
+        auto j = portolan::parse_or_none(r.body());
         if (j.is_array() && !j.empty()) j = json(j[0]); // so a stream without alt=sse fails
         if (!j.is_object() || !j.contains("error") || !j["error"].is_object()) return;
         auto& e = j["error"];

@@ -96,7 +96,7 @@ private:
         std::vector<hub::Part> words, others;
         for (const auto& c : p.content) (c.kind == Kind::Text ? words : others).push_back(c);
         const auto text = hub::joined_text(words);
-        json parsed = json::parse(text, nullptr, false);
+        json parsed = portolan::parse_or_none(text);
         json response = p.error ? json{{"error", text}} : parsed.is_object() ? parsed : json{{"result", parsed.is_array() ? parsed : json(text)}};
         json said{{"name", p.name}, {"response", std::move(response)}};
         if (manner_.ids) said["id"] = p.id;

@@ -130,7 +130,7 @@ public:
     void frame(const portolan::Call&, const portolan::Frame& f, portolan::Events& out) override
     {
         if (f.data().find_first_not_of(" \t\r\n") == f.data().npos) return;
-        const auto j = json::parse(f.data());
+        const auto j = portolan::parse(f.data());
         if (j.contains("error")) return out.fault(PORTOLAN_FAULT_SERVER, portolan::text(j, "/error"));
         if (op_ == PORTOLAN_OP_EMBEDDINGS) return vectors(j, out);
         if (op_ == PORTOLAN_OP_MODELS) return models(j, out);

@@ -165,7 +165,7 @@ public:
     }
     void frame(const portolan::Call&, const portolan::Frame& f, portolan::Events& out) override
     {
-        f.whole() ? reply_.whole(json::parse(f.data()), out) : reply_.event(f, out);
+        f.whole() ? reply_.whole(portolan::parse(f.data()), out) : reply_.event(f, out);
     }
 
 private:
