@@ -217,11 +217,12 @@ verb_fuzz() {
     need clang
     local harness failed=0 ran=0
     build fuzz fuzzers
+    python3 tests/fuzz/provider_seeds.py build/fuzz/seeds
     for harness in build/fuzz/bin/*_fuzz; do
         [ -x "$harness" ] || continue
         local name="${harness##*/}"
         [[ "$name" == *"${1:-}"* ]] || continue
-        local corpus="build/fuzz/corpus/${name}" seeds="tests/fuzz/corpus/${name%_fuzz}"
+        local corpus="build/fuzz/corpus/${name}" seeds="build/fuzz/seeds/${name}"
         mkdir -p "$corpus" build/fuzz/findings
         say "$name for $fuzz_seconds s"
         local arguments=(-max_total_time="$fuzz_seconds" -timeout=10 -rss_limit_mb=2048 -print_final_stats=1

@@ -2,6 +2,8 @@
 #include "../common/tools.hpp"
 #include "../common/usage.hpp"
 
+#include <map>
+
 namespace {
 
 using portolan::json;
@@ -193,16 +195,23 @@ public:
     {
         const auto type = portolan::text(j, "/type");
         const auto message = portolan::at<json>(j, "/delta/message", json::object());
-        const auto index = unsigned(std::max<std::int64_t>(0, portolan::count(j, "/index")));
+        const auto index = portolan::count(j, "/index");
         if (type == "message-start") out.start(portolan::text(j, "/id"), {});
         if (type == "content-start" || type == "content-delta") {
             if (const auto t = portolan::text(message, "/content/thinking"); !t.empty()) out.reasoning(t);
             if (const auto t = portolan::text(message, "/content/text"); !t.empty()) out.text(t);
         }
         if (const auto plan = portolan::text(message, "/tool_plan"); type == "tool-plan-delta" && !plan.empty()) out.reasoning(plan);
-        if (type == "tool-call-start") out.tool_begin(index, portolan::text(message, "/tool_calls/id"), portolan::text(message, "/tool_calls/function/name"));
+        if (type == "tool-call-start") {
+            const auto own = calls_.emplace(index, unsigned(calls_.size())).first->second; // numbered from 0, whatever is said
+            out.tool_begin(own, portolan::text(message, "/tool_calls/id"), portolan::text(message, "/tool_calls/function/name"));
+        }
         if (type == "tool-call-start" || type == "tool-call-delta")
-            if (const auto piece = portolan::text(message, "/tool_calls/function/arguments"); !piece.empty() && piece != "null") out.tool_args(index, piece);
+            if (const auto piece = portolan::text(message, "/tool_calls/function/arguments"); !piece.empty() && piece != "null") {
+                const auto begun = calls_.find(index);
+                if (begun == calls_.end()) throw std::runtime_error("arguments of a tool call that was not begun");
+                out.tool_args(begun->second, piece);
+            }
         if (type == "citation-start") citations_.push_back(portolan::at<json>(message, "/citations"));
         if (type == "message-end") {
             if (!citations_.empty()) out.extra(json{{"citations", std::exchange(citations_, json::array())}}.dump());
@@ -226,6 +235,7 @@ private:
     }
 
     json citations_ = json::array();
+    std::map<std::int64_t, unsigned> calls_; ///< Cohere's number, ours
 };
 
 class Exchange : public portolan::Exchange {
@@ -247,7 +257,7 @@ public:
     {
         const auto blank = f.data().find_first_not_of(" \t\r\n");
         if (blank == f.data().npos || f.data().substr(blank).starts_with("[DONE]")) return;
-        const auto j = json::parse(f.data());
+        const auto j = portolan::parse(f.data());
         switch (op_) {
         case PORTOLAN_OP_CHAT: return f.whole() ? reply_.whole(j, out) : reply_.event(j, out);
         case PORTOLAN_OP_EMBEDDINGS: return vectors(j, out);
