@@ -115,10 +115,40 @@ void BlockWriter::function_call(std::uint32_t choice, std::string_view name, std
 
 void BlockWriter::other(std::uint32_t choice, bool inside, std::string_view raw_key, std::string_view json, std::string& out)
 {
-    if (!inside) return;
-    if (raw_key != "reasoning_details") return message_member(choice, raw_key, json, out);
+    if (!inside) {
+        if (raw_key == "logprobs" && json.find("\"logprob\"") != json.npos) lose(raw_key, json);
+        return;
+    }
+    if (raw_key != "reasoning_details") {
+        if (!message_member(choice, raw_key, json, out)) lose(raw_key, json);
+        return;
+    }
     const core::JsonTree list(json);
     for (const auto entry : list.root()) detail(choice, entry.raw(), out);
+}
+
+/// Beside the choices most tell how the answer came about; these are a part of it.
+void BlockWriter::member(std::string_view raw_key, std::string_view json)
+{
+    for (const std::string_view content : {"citations", "search_results", "images", "videos", "related_questions"})
+        if (raw_key == content) lose(raw_key, json);
+}
+
+void BlockWriter::extra(std::string_view json_object, std::string&)
+{
+    const core::JsonTree tree(json_object);
+    for (const auto value : tree.root()) member(value.key(), value.raw());
+}
+
+/// Empty ones say nothing; nor do numbers and flags, which are no content.
+void BlockWriter::lose(std::string_view member, std::string_view json)
+{
+    constexpr std::size_t most = 16, longest = 64;
+    const core::JsonTree tree(json);
+    const auto value = tree.root();
+    if (value.string() ? value.inner().empty() : value.empty()) return;
+    auto name = "answer." + std::string(member.substr(0, longest));
+    if (lost_.size() < most && std::find(lost_.begin(), lost_.end(), name) == lost_.end()) lost_.push_back(std::move(name));
 }
 
 /// A thought's seal, or something that only the provider can read.
@@ -162,6 +192,8 @@ void BlockWriter::end(std::string& out)
     if (std::exchange(ended_, true)) return;
     at(0);
     for (std::uint32_t i = 0; i < choices_.size(); ++i) finish(i, "stop", out);
+    const bool others = std::any_of(choices_.begin() + 1, choices_.end(), [](const Choice& c) { return !c.blocks.empty(); });
+    if (others && !tells_choices()) lose("choices", "[0]");
     ended(out);
 }
 

@@ -6,8 +6,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace dialect {
 
@@ -41,13 +43,14 @@ public:
     void tool_args(std::uint32_t choice, std::uint32_t index, std::string_view piece, std::string& out) override;
     void function_call(std::uint32_t choice, std::string_view name, std::string_view piece, std::string& out) override;
     void other(std::uint32_t choice, bool inside, std::string_view raw_key, std::string_view json, std::string& out) override;
-    void member(std::string_view, std::string_view) override {}
-    void extra(std::string_view, std::string&) override {}
+    void member(std::string_view raw_key, std::string_view json) override;
+    void extra(std::string_view json_object, std::string& out) override;
     void finish(std::uint32_t choice, std::string_view reason, std::string& out) override;
     void chunk(std::string_view openai_chunk, std::string& out) override { replay(openai_chunk, false, *this, out); }
     void result(std::string_view openai_result, std::string& out) override { replay(openai_result, true, *this, out); }
     void usage(const Counts& counts) override { counts_ = counts; }
     void end(std::string& out) override;
+    [[nodiscard]] std::span<const std::string> lost() const noexcept override { return lost_; }
 
 protected:
     struct Choice {
@@ -63,8 +66,10 @@ protected:
     virtual void open(std::uint32_t choice, Block& block, std::string& out) = 0;
     virtual void delta(std::uint32_t choice, Block& block, std::string_view piece, std::string& out) = 0;
     virtual void close(std::uint32_t choice, Block& block, std::string& out) = 0;
-    /// What a message's member says that is neither text nor reasoning: "annotations", "audio".
-    virtual void message_member(std::uint32_t, std::string_view /*raw_key*/, std::string_view /*json*/, std::string&) {}
+    /// True if an answer of several choices has a place for them.
+    [[nodiscard]] virtual bool tells_choices() const noexcept { return false; }
+    /// What a message's member says that is neither text nor reasoning: "annotations", "audio". False: there is no place for all of it.
+    virtual bool message_member(std::uint32_t, std::string_view /*raw_key*/, std::string_view /*json*/, std::string&) { return false; }
     /// Once, when every choice has ended.
     virtual void ended(std::string& out) = 0;
 
@@ -83,10 +88,12 @@ private:
     void append(std::uint32_t choice, Block& block, std::string_view piece, std::string& out);
     void advance(std::uint32_t choice, bool to_the_end, std::string& out);
     void detail(std::uint32_t choice, std::string_view entry, std::string& out);
+    void lose(std::string_view member, std::string_view json);
 
     AnswerMeta meta_;
     Counts counts_;
     std::deque<Choice> choices_;
+    std::vector<std::string> lost_;
     const bool keeps_;
     bool ended_ = false;
 };

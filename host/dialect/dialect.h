@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -47,6 +48,8 @@ public:
     virtual void end(std::string& out) = 0;
     /// Instead of end(), after content was sent: the in-band error. False: Dialect::error_event() does.
     virtual bool fail(const core::Fault&, std::string&) { return false; }
+    /// What the answer said so far and this dialect has no place for: "answer.annotations". Each once.
+    [[nodiscard]] virtual std::span<const std::string> lost() const noexcept { return {}; }
 };
 
 struct ErrorBody {

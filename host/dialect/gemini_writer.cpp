@@ -31,6 +31,7 @@ public:
 
 private:
     [[nodiscard]] bool attaches() const noexcept override { return true; }
+    [[nodiscard]] bool tells_choices() const noexcept override { return true; }
 
     void send(std::string_view json, std::string& out)
     {
@@ -99,24 +100,27 @@ private:
         }
         const core::JsonTree args(arguments(block));
         json.open('{').key("functionCall").open('{').key("id").text(block.id).key("name").text(block.name);
-        json.key("args").raw(args.root().object() ? arguments(block) : std::string_view("{}")).close('}');
+        json.key("args").raw(args.root().object() ? on_one_line(arguments(block)) : "{}").close('}');
         if (!block.details.empty()) json.key("thoughtSignature").text(gemini_signature(block.details));
         json.close('}');
     }
 
     /// Pages that an answer is from.
-    void message_member(std::uint32_t choice, std::string_view raw_key, std::string_view list, std::string&) override
+    bool message_member(std::uint32_t choice, std::string_view raw_key, std::string_view list, std::string&) override
     {
-        if (raw_key != "annotations") return;
+        if (raw_key != "annotations") return false;
         const core::JsonTree tree(list);
+        bool all = true;
         for (const auto annotation : tree.root()) {
             const auto page = annotation["url_citation"];
+            all = all && page["url"].string();
             if (!page["url"].string()) continue;
-            auto& all = pages_[choice];
-            core::JsonText json(all);
-            if (!all.empty()) all += ',';
+            auto& pages = pages_[choice];
+            core::JsonText json(pages);
+            if (!pages.empty()) pages += ',';
             json.open('{').key("web").open('{').key("uri").raw(page["url"].raw()).copy("title", page["title"]).close('}').close('}');
         }
+        return all;
     }
 
     void grounding(core::JsonText& json, std::uint32_t choice) const

@@ -145,13 +145,19 @@ private:
     }
 
     /// Pages that a text is from; places of another kind have no form here.
-    void message_member(std::uint32_t choice, std::string_view raw_key, std::string_view list, std::string& out) override
+    bool message_member(std::uint32_t choice, std::string_view raw_key, std::string_view list, std::string& out) override
     {
-        auto* block = raw_key == "annotations" && choice == 0 ? open_text(choice) : nullptr;
-        const core::JsonTree tree(block ? list : std::string_view());
+        if (choice > 0) return true; // lost as a whole
+        auto* block = raw_key == "annotations" ? open_text(choice) : nullptr;
+        if (!block) return false;
+        const core::JsonTree tree(list);
+        bool all = true;
         for (const auto annotation : tree.root()) {
             const auto page = annotation["url_citation"];
-            if (!page["url"].string()) continue;
+            if (!page["url"].string()) {
+                all = false;
+                continue;
+            }
             std::string said;
             core::JsonText json(said);
             json.open('{').key("type").inner("url_citation").key("start_index").number(page["start_index"].integer().value_or(0));
@@ -163,6 +169,7 @@ private:
             text_.key("annotation_index").number(block->cited++).key("annotation").raw(said);
             send(out);
         }
+        return all;
     }
 
     // -- objects

@@ -81,6 +81,8 @@ public:
     [[nodiscard]] const dispatch::Usage& usage() const noexcept override { return usage_; }
     [[nodiscard]] const std::string& answer_model() const noexcept { return answer_model_; }
     [[nodiscard]] const std::string& finish_reason() const noexcept { return finish_reason_; }
+    /// What the answer said and the client's dialect has no place for; all of it once the answer is written.
+    [[nodiscard]] std::span<const std::string> lost() const noexcept { return writer_ ? writer_->lost() : std::span<const std::string>(); }
     [[nodiscard]] std::size_t candidate() const noexcept { return candidate_; }
     [[nodiscard]] std::size_t attempts() const noexcept { return attempts_; } ///< begun so far
     [[nodiscard]] int status() const noexcept { return status_; }

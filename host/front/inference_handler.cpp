@@ -75,6 +75,7 @@ private:
     void add_forms(dispatch::Job& job);
     dispatch::Job job();
     void add_headers(HeaderList& out, bool early, const ClientStream* stream) const;
+    std::vector<std::string> dropped(const ClientStream* stream) const;
     void open_streams(ClientStream::Options options, bool hedged);
     bool may_be_hedged() const;
     std::string_view hedging_key() const { return decision_->route.empty() ? std::string_view(model_) : std::string_view(decision_->route); }
@@ -178,13 +179,22 @@ void ChatAnswer::add_headers(HeaderList& out, bool early, const ClientStream* st
         }
     }
     facts.cost_nusd = cost;
-    facts.dropped = &dispatcher_.dropped();
+    const auto dropped = this->dropped(request_.stream ? nullptr : stream);
+    facts.dropped = &dropped;
     if (estimated_) facts.warning = "the number of tokens is an estimate";
     if (request_.models_cut) facts.warning = "models: only the first five are tried";
     facts.overhead_us = body_read_us_ ? context_.services->clock->steady_us() - body_read_us_ - dispatcher_.upstream_us() : -1;
     add_answer_headers(facts, out);
     if (request_.explain && !early && decision_ && facts.candidate < decision_->order.size())
         out.add("x-portolan-reason", header_text(decision_->order[facts.candidate].reason));
+}
+
+/// What of the request did not reach the provider, and what of the answer not the client.
+std::vector<std::string> ChatAnswer::dropped(const ClientStream* stream) const
+{
+    auto all = dispatcher_.dropped();
+    if (stream) all.insert(all.end(), stream->lost().begin(), stream->lost().end());
+    return all;
 }
 
 void ChatAnswer::open_streams(ClientStream::Options options, bool hedged)
@@ -381,7 +391,8 @@ void ChatAnswer::account()
     a.streaming = request_.stream, a.status = cancelled ? 499 : exchange_.status();
     a.total_us = since_begin(), a.overhead_us = body_read_us_ ? context_.services->clock->steady_us() - body_read_us_ - outcome_.upstream_us : -1;
     a.body_in = body_size_, a.body_out = exchange_.bytes_sent(), a.generation = runtime_.generation;
-    a.dropped = &dispatcher_.dropped(), a.began_us = began_us_;
+    const auto dropped = this->dropped(live_);
+    a.dropped = &dropped, a.began_us = began_us_;
     if (live_ && live_->first_content_us() >= 0) a.first_content_us = std::max<std::int64_t>(0, live_->first_content_us() - began_us_);
     front::account(a, context_);
 }

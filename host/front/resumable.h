@@ -43,6 +43,7 @@ public:
     void usage(const dialect::Counts& counts) override { to_->usage(counts); }
     void end(std::string& out) override { to_->end(out); }
     bool fail(const core::Fault& fault, std::string& out) override { return to_->fail(fault, out); }
+    [[nodiscard]] std::span<const std::string> lost() const noexcept override { return to_->lost(); }
 
 private:
     enum class Kind : std::uint8_t { Text, Reasoning, Refusal, ToolName, ToolArgs };

@@ -41,7 +41,7 @@ constexpr std::array rows{
     FamilyRow{"portolan_targets_cooling", Gauge, "", "Targets that rest after a failure."},
     FamilyRow{"portolan_tokens_total", Counter, "direction,model", "Tokens as reported by upstreams: input, output."},
     FamilyRow{"portolan_translation_loss_total", Counter, "from,to,field",
-              "Members of requests in dialect `from` that could not be said to provider `to`, or that its model refuses."},
+              "Members of requests in dialect `from` that could not be said to provider `to`, or that its model refuses; as `answer.…` what the provider said and `from` has no place for."},
     FamilyRow{"portolan_ttft_seconds", Histogram, "", "From the start of a request to the first content of its answer."},
     FamilyRow{"portolan_upstream_attempts_total", Counter, "provider,outcome", "Attempts at upstreams: ok, or the name of the fault."},
     FamilyRow{"portolan_upstream_connections_total", Counter, "kind", "Upstream connections since the start: connect, reuse, stale_retry."},

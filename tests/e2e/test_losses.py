@@ -1,12 +1,14 @@
 """One member of a request at a time, from every client dialect to every provider: it changes what the upstream is asked, or it is refused, or it is told as
-lost. Nothing goes in silence."""
+lost. Nothing goes in silence, on the way back neither."""
 
+import collections
 import json
-import sys
+import re
+import unittest
 from concurrent.futures import ThreadPoolExecutor
 
-from harness import run_tests
-from speakers import SPEAKERS, BeforeSpeakers
+from harness import Portolan, Upstream, provider, run_tests, settings, wait_until
+from speakers import PATHS, SPEAKERS, BeforeSpeakers
 
 PDF, WAV, PNG = "JVBERi0=", "UklGRg==", "iVBORw0KGgo="
 MODELS = {"chat": "gpt-4o", "messages": "claude-sonnet-4-5", "responses": "gpt-4o", "gemini": "gemini-2.5-flash", "converse": "anthropic.claude-sonnet-4-5", "cohere": "command-a",
@@ -128,6 +130,78 @@ class Losses(BeforeSpeakers):
         before = self.ask("messages", "cohere", {**MESSAGES[""], **MESSAGES["container"]})
         self.assertEqual((before.status, before.headers["x-portolan-dropped-params"]), (200, "container"))
         self.assertRegex(self.host.get("/metrics").body.decode(), r'portolan_translation_loss_total\{field="container",from="anthropic",to="cohere"\} \d')
+
+
+PAGE = {"type": "url_citation", "url_citation": {"url": "https://x.example", "title": "x", "start_index": 0, "end_index": 2}}
+READ = {"type": "file", "file": {"hash": "h", "content": [{"type": "text", "text": "page"}]}}
+LOGPROBS = {"content": [{"token": "hi", "logprob": -0.1, "bytes": [104, 105], "top_logprobs": []}], "refusal": None}
+RICH = {"content": "hi", "annotations": [PAGE, READ], "audio": {"id": "a1", "data": WAV, "transcript": "hi", "expires_at": 1}, "citations": [{"type": "char_location"}],
+        "images": [{"type": "image_url", "image_url": {"url": "data:image/png;base64," + PNG}}]}
+PLAIN = {"content": "hi", "annotations": [], "audio": None, "images": [], "refusal": None, "citations": []}
+# What an upstream says that not every client's dialect has a place for, and what each client is told is lost. The upstream's model is the name.
+ANSWERS = {
+    "rich": ({"choices": [{"index": 0, "message": {"role": "assistant", **RICH}, "logprobs": LOGPROBS, "finish_reason": "stop"},
+                          {"index": 1, "message": {"role": "assistant", "content": "ho"}, "logprobs": None, "finish_reason": "stop"}], "search_results": [{"url": "https://x.example"}]},
+             {"messages": {"annotations", "audio", "citations", "images", "logprobs", "search_results", "choices"},
+              "responses": {"annotations", "audio", "citations", "images", "logprobs", "search_results", "choices"},
+              "gemini": {"annotations", "audio", "citations", "images", "logprobs", "search_results"}}),
+    "pages": ({"choices": [{"index": 0, "message": {"role": "assistant", **PLAIN, "annotations": [PAGE]}, "logprobs": None, "finish_reason": "stop"}]},
+              {"messages": {"annotations"}, "responses": set(), "gemini": set()}),
+    "plain": ({"choices": [{"index": 0, "message": {"role": "assistant", **PLAIN}, "logprobs": {"content": None}, "finish_reason": "stop"}], "search_results": [], "system_fingerprint": "f"},
+              {"messages": set(), "responses": set(), "gemini": set()}),
+}
+
+
+class AnswerLosses(unittest.TestCase):
+    """What an answer says and the client's language has no place for is counted; where the answer is whole its headers tell it."""
+
+    @classmethod
+    def setUpClass(cls):
+        def behave(call):
+            asked = call.json
+            said = {"id": "c1", "object": "chat.completion", "created": 1, "model": asked["model"], **ANSWERS[asked["model"]][0]}
+            if not asked.get("stream"):
+                return call.reply(200, said)
+            call.start()
+            chunk = {**said, "object": "chat.completion.chunk", "choices": [{"index": c["index"], "delta": c["message"], "logprobs": c["logprobs"], "finish_reason": None} for c in said["choices"]]}
+            call.event(chunk)
+            call.event({**chunk, "choices": [{"index": c["index"], "delta": {}, "finish_reason": "stop"} for c in said["choices"]]})
+            call.event(b"[DONE]")
+            return call.end()
+
+        cls.upstream = Upstream(behave)
+        cls.host = Portolan(settings(provider(cls.upstream.base, name="up", models="any")))
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.host.stop()
+        cls.upstream.close()
+
+    def ask(self, dialect, name, stream):
+        body = DIALECTS[dialect][""]
+        if dialect == "gemini":
+            verb = "streamGenerateContent?alt=sse" if stream else "generateContent"
+            return self.host.ask("POST", f"/v1beta/models/up%2F{name}:{verb}", body)
+        return self.host.ask("POST", PATHS[dialect], {**body, "model": "up/" + name, **({"stream": True} if stream else {})})
+
+    def counted(self, dialect):
+        own = {"messages": "anthropic", "chat": "openai"}.get(dialect, dialect)
+        found = re.findall(r'portolan_translation_loss_total\{field="answer.(\w+)",from="%s",to="up"\} (\d+)' % own, self.host.get("/metrics").body.decode())
+        return {field: int(count) for field, count in found}
+
+    def test_each_is_told_where_the_answer_is_whole_and_counted_everywhere(self):
+        counts = {dialect: collections.Counter() for dialect in DIALECTS}
+        for name, (_, lost_by) in ANSWERS.items():
+            for dialect, lost in {**lost_by, "chat": set()}.items():
+                for stream in (False, True):
+                    with self.subTest(name=name, dialect=dialect, stream=stream):
+                        reply = self.ask(dialect, name, stream)
+                        self.assertEqual(reply.status, 200, reply.body)
+                        told = set(reply.headers.get("x-portolan-dropped-params", "").split(", ")) - {""}
+                        self.assertEqual(told, set() if stream else {"answer." + field for field in lost})
+                        counts[dialect].update(lost)
+                        self.assertNotIn(b"upstream_bad_reply", reply.body)
+                        wait_until(lambda d=dialect: self.counted(d) == counts[d], what=f"{dict(counts[dialect])} to be counted")
 
 
 if __name__ == "__main__":
