@@ -52,7 +52,11 @@ public:
         }
         event(openai_chunk, out);
     }
-    void result(std::string_view openai_result, std::string&) override { result_ = openai_result; }
+    void result(std::string_view openai_result, std::string& out) override
+    {
+        if (stream_) return chunk(openai_result, out); // they have the same members
+        result_ = openai_result;
+    }
     void usage(const Counts& counts) override { counts_ = counts; }
 
     void end(std::string& out) override
@@ -90,11 +94,7 @@ private:
     std::string one(std::uint32_t choice, std::string_view text, std::string_view reason) const { return head_ + choice_json(choice, text, reason) + "]}"; }
     static void event(std::string_view json, std::string& out)
     {
-        out += "data: ";
-        const auto from = out.size();
-        out += core::trim(json);
-        std::replace_if(out.begin() + static_cast<std::ptrdiff_t>(from), out.end(), [](char c) { return c == '\n' || c == '\r'; }, ' ');
-        out += "\n\n";
+        ((out += "data: ") += on_one_line(core::trim(json))) += "\n\n";
     }
 
     void whole(std::string& out)

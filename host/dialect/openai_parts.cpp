@@ -65,6 +65,13 @@ std::string_view Utf8Tail::join(std::string_view piece)
     return piece.substr(0, piece.size() - n);
 }
 
+std::string on_one_line(std::string_view json)
+{
+    std::string out(json);
+    std::replace_if(out.begin(), out.end(), [](char c) { return c == '\n' || c == '\r'; }, ' ');
+    return out;
+}
+
 bool is_own_member(std::string_view raw_key) noexcept
 {
     return std::find(own.begin(), own.end(), raw_key) != own.end();
@@ -87,10 +94,10 @@ void Members::set(std::string_view raw_key, std::string_view json)
 {
     for (auto& [key, value] : list_)
         if (key == raw_key) {
-            value = json;
+            value = on_one_line(json);
             return;
         }
-    list_.emplace_back(raw_key, json);
+    list_.emplace_back(raw_key, on_one_line(json));
 }
 
 void Members::append_to(std::string& out) const

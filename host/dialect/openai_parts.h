@@ -22,6 +22,9 @@ private:
     std::string held_, joined_;
 };
 
+/// JSON as it may stand in a line of a stream: lines end only between its tokens, where a blank says the same.
+[[nodiscard]] std::string on_one_line(std::string_view json);
+
 /// Top-level members that are none of ours, by their raw key; a later one replaces an earlier one.
 class Members {
 public:

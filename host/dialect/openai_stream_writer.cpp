@@ -73,9 +73,9 @@ public:
                std::string& out) override
     {
         if (inside)
-            delta(choice, '"' + std::string(raw_key) + "\":" + std::string(json), out);
+            delta(choice, '"' + std::string(raw_key) + "\":" + on_one_line(json), out);
         else
-            emit(choice, {}, ",\"" + std::string(raw_key) + "\":" + std::string(json) + ",\"finish_reason\":null", out);
+            emit(choice, {}, ",\"" + std::string(raw_key) + "\":" + on_one_line(json) + ",\"finish_reason\":null", out);
     }
 
     void member(std::string_view raw_key, std::string_view json) override

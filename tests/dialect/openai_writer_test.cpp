@@ -2,6 +2,7 @@
 #include "core/text.h"
 #include "dialect/dialect.h"
 #include "dialect/openai_chunk.h"
+#include "dialect/reading.h"
 #include "recordings.h"
 
 #include <catch2/catch.hpp>
@@ -482,6 +483,24 @@ TEST_CASE("trap 65: reasoning that is in reasoning_details alone is told as reas
     const auto streamed = assembled(chunks_of(written(true, true, [&](auto& w, auto& o) { w.chunk(R"({"choices":[{"index":0,"delta":)" + message + "}]}", o); })));
     CHECK(streamed.at(0).reasoning == "hm");
     CHECK(streamed.at(0).text == "so");
+}
+
+TEST_CASE("JSON that an upstream writes on several lines is on one in a stream")
+{
+    const nlohmann::json result{{"id", "c"}, {"citations", {"https://x.example"}}, {"choices", {{{"index", 0}, {"text", "hi"}, {"logprobs", {{"content", {{{"token", "hi"}, {"logprob", -0.1}}}}}},
+        {"message", {{"role", "assistant"}, {"content", "hi"}, {"annotations", {{{"type", "url_citation"}}}}}}, {"finish_reason", "stop"}}}}};
+    const auto as_result = [&](auto& w, auto& to) { w.result(result.dump(2), to); };
+    const auto as_chunk = [&](auto& w, auto& to) { w.chunk(result.dump(2), to); };
+    for (const auto& out : {test::written(dialect::openai_chat(), "c-1", true, as_result), test::written(dialect::openai_chat(), "c-1", true, as_chunk),
+                            test::written(dialect::openai_completions(), "c-1", true, as_result), test::written(dialect::openai_completions(), "c-1", true, as_chunk)}) {
+        CHECK(out.find("\"hi\"") != out.npos);
+        std::size_t lines = 0;
+        for (std::size_t at = 0, end; (end = out.find('\n', at)) != out.npos; at = end + 1, ++lines) {
+            INFO(out);
+            CHECK((end == at || out.compare(at, 6, "data: ") == 0));
+        }
+        CHECK(lines >= 4);
+    }
 }
 
 TEST_CASE("nothing is written after the end")
