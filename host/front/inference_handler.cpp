@@ -81,6 +81,7 @@ private:
     std::string_view hedging_key() const { return decision_->route.empty() ? std::string_view(model_) : std::string_view(decision_->route); }
     void client_left(wire::Gone gone);
     bool somebody_counts();
+    wire::Task<void> estimate_tokens();
     wire::Task<void> answer();
     wire::Task<bool> answer_again(std::string_view body);
     wire::Task<void> refuse(const Fault& fault);
@@ -240,6 +241,14 @@ bool ChatAnswer::somebody_counts()
     return true;
 }
 
+/// Nobody counts for the model that was asked for.
+wire::Task<void> ChatAnswer::estimate_tokens()
+{
+    estimated_ = true;
+    const auto body = dialect_->token_count(request_.est_input_tokens);
+    co_await live_->give(body);
+}
+
 wire::Task<void> ChatAnswer::answer()
 {
     ClientStream::Options options;
@@ -256,9 +265,7 @@ wire::Task<void> ChatAnswer::answer()
     open_streams(std::move(options), hedged);
 
     if (door_.op == core::Op::CountTokens && !somebody_counts()) {
-        estimated_ = true;
-        const auto body = dialect_->token_count(request_.est_input_tokens);
-        co_await live_->give(body);
+        co_await estimate_tokens();
         co_return;
     }
     const auto begun = wire::Loop::current()->now_us();
@@ -274,7 +281,10 @@ wire::Task<void> ChatAnswer::answer()
     if (outcome_.understudy) live_ = &*understudy_;
     if (hedged && live_->first_content_us() >= 0) context_.services->hedging.observed(hedging_key(), live_->first_content_us() - begun);
     if (live_->detached()) outcome_.fault = core::client_gone();
-    if (outcome_.fault.kind == FaultKind::None) {
+    if (door_.op == core::Op::CountTokens && outcome_.fault.kind == FaultKind::NoCapableModel) {
+        outcome_.fault = {};
+        co_await estimate_tokens();
+    } else if (outcome_.fault.kind == FaultKind::None) {
         co_await live_->finish();
         const auto& idempotency = runtime_.config->idempotency;
         if (claim_) claim_->keep(std::move(kept_), context_.services->clock->steady_us() + idempotency.ttl_seconds * 1'000'000, idempotency.max_bytes);

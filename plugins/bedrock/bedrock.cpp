@@ -222,6 +222,50 @@ private:
     unsigned tools_ = 0;
 };
 
+/// CountTokens, which knows models by their own ids alone, not by those of their inference profiles, and only some of them.
+class Counting : public portolan::Exchange {
+public:
+    void request(const portolan::Call&, const portolan::Request& rq, portolan::Http& out) override
+    {
+        if (!counts_) throw portolan::Error(PORTOLAN_E_UNSUPPORTED, "Bedrock does not count this model's tokens");
+        bedrock::RequestWriter writer(rq.json(), rq, {});
+        const auto asked = writer.write();
+        json converse = json::object();
+        for (const char* counted : {"messages", "system", "toolConfig", "additionalModelRequestFields"})
+            if (asked.contains(counted)) converse[counted] = asked[counted];
+        out.auth("key").post("/model/" + hub::percent_encoded(without_region(rq.model())) + "/count-tokens").header("content-type", "application/json");
+        out.body(json{{"input", {{"converse", converse}}}}.dump());
+        writer.lost().tell(out);
+    }
+
+    void frame(const portolan::Call&, const portolan::Frame& f, portolan::Events& out) override
+    {
+        const auto tokens = count(portolan::parse(f.data()), "/inputTokens");
+        if (tokens < 0) throw portolan::Error(PORTOLAN_E_UPSTREAM, "a token count without inputTokens");
+        out.usage(portolan::usage(tokens, 0));
+        out.finish("stop");
+    }
+
+    void classify(const portolan::Call&, const portolan::Reply& r, portolan::Events& out) override
+    {
+        const auto j = portolan::parse_or_none(r.body());
+        const auto message = message_of(j);
+        counts_ = message.find("support counting tokens") == message.npos;
+        if (counts_) return refusal(r, j, out);
+        out.fault(PORTOLAN_FAULT_BAD_REQUEST, message, -1, PORTOLAN_FAULT_REBUILD);
+    }
+
+private:
+    static std::string_view without_region(std::string_view model)
+    {
+        for (const std::string_view region : {"us.", "eu.", "apac.", "jp.", "au.", "ca.", "us-gov.", "global."})
+            if (model.starts_with(region)) return model.substr(region.size());
+        return model;
+    }
+
+    bool counts_ = true;
+};
+
 /// ListFoundationModels, then ListInferenceProfiles: most models of today answer to a profile's id only.
 class Listing : public portolan::Exchange {
 public:
@@ -270,6 +314,7 @@ public:
     std::unique_ptr<portolan::Exchange> open(const portolan::Call&, const portolan::Request& rq) const override
     {
         if (rq.op() == PORTOLAN_OP_MODELS || rq.op() == PORTOLAN_OP_HEALTH) return std::make_unique<Listing>(control_, rq.op() == PORTOLAN_OP_HEALTH);
+        if (rq.op() == PORTOLAN_OP_COUNT_TOKENS) return std::make_unique<Counting>();
         return std::make_unique<Converse>(rq);
     }
 
@@ -282,7 +327,7 @@ private:
 PORTOLAN_PLUGIN(
     R"({"id":"portolan.bedrock","version":"0.1.0","license":"Apache-2.0","components":{"bedrock":{
   "kind":"portolan.provider/1","title":"Amazon Bedrock","streams":true,
-  "ops":{"chat":{"native":["bedrock"],"translates":["openai"]},"models":{},"health":{}},
+  "ops":{"chat":{"native":["bedrock"],"translates":["openai"]},"count_tokens":{"translates":["openai"]},"models":{},"health":{}},
   "base_url":"https://bedrock-runtime.{config.region}.amazonaws.com","bases":{"control":"https://bedrock.{config.region}.amazonaws.com"},
   "auth":{"key":{"scheme":"sigv4","service":"bedrock","region":"{config.region}"}},
   "config":{"type":"object","properties":{
