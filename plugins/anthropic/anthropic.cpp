@@ -1,4 +1,4 @@
-// Anthropic's Messages API. A client that speaks it gets the upstream's own bytes; any other gets events.
+// Anthropic's Messages API, at Anthropic and on Vertex AI. A client that speaks it gets the upstream's own bytes; any other gets events.
 #include "reply.hpp"
 #include "request.hpp"
 
@@ -7,13 +7,20 @@ namespace {
 using anthropic::json, anthropic::text;
 
 struct Settings {
-    explicit Settings(std::string_view config)
+    Settings(std::string_view config, bool vertex) : vertex(vertex)
     {
         const auto c = json::parse(config);
         version = c.value("version", "2023-06-01"), beta = c.value("beta", ""), max_tokens = c.value("max_tokens", std::int64_t{8192});
+        if (!vertex) return;
+        version = "vertex-2023-10-16";
+        const auto location = c.value("location", "global");
+        if (location == "global" && c.value("base_url", "").empty()) base = "global";
+        root = "/v1/projects/" + hub::percent_encoded(c.value("project", "")) + "/locations/" + hub::percent_encoded(location) + "/publishers/anthropic/models/";
     }
+    bool vertex;
     std::string version, beta;
     std::int64_t max_tokens;
+    std::string root, base; ///< of Vertex; base: of the manifest's roots
 };
 
 class Messages : public portolan::Exchange {
@@ -25,21 +32,26 @@ public:
 
     void request(const portolan::Call&, const portolan::Request& rq, portolan::Http& out) override
     {
-        out.auth("key").header("anthropic-version", rq.header("anthropic-version").empty() ? s_.version : rq.header("anthropic-version"));
+        out.auth(s_.vertex ? "account" : "key");
+        if (!s_.vertex) out.header("anthropic-version", rq.header("anthropic-version").empty() ? s_.version : rq.header("anthropic-version"));
         const auto beta = rq.header("anthropic-beta").empty() ? std::string_view(s_.beta) : rq.header("anthropic-beta");
         if (!beta.empty()) out.header("anthropic-beta", beta);
         if (op_ == PORTOLAN_OP_MODELS || op_ == PORTOLAN_OP_HEALTH) {
-            out.get("/v1/models?limit=1000");
+            out.get(s_.vertex ? "/v1beta1/publishers/anthropic/models?pageSize=200" : "/v1/models?limit=1000", s_.base);
             return;
         }
-        const auto query = rq.header(":query");
-        out.post((op_ == PORTOLAN_OP_COUNT_TOKENS ? "/v1/messages/count_tokens" : "/v1/messages") + (query.empty() ? "" : "?" + std::string(query)));
-        if (native_) {
-            out.edit("/model", portolan::quoted(rq.model())); // every other byte stays the client's
+        out.post(path(rq), s_.base);
+        const bool named_by_path = s_.vertex && op_ != PORTOLAN_OP_COUNT_TOKENS;
+        if (native_) { // every other byte stays the client's
+            out.edit("/model", named_by_path ? std::string() : portolan::quoted(rq.model()));
+            if (s_.vertex) out.edit("/anthropic_version", portolan::quoted(s_.version));
             return;
         }
         anthropic::RequestWriter writer(rq.json(), rq, s_.max_tokens, manner_);
-        out.header("content-type", "application/json").body(writer.write(op_ == PORTOLAN_OP_COUNT_TOKENS).dump());
+        auto body = writer.write(op_ == PORTOLAN_OP_COUNT_TOKENS);
+        if (named_by_path) body.erase("model");
+        if (s_.vertex) body["anthropic_version"] = s_.version;
+        out.header("content-type", "application/json").body(body.dump());
         writer.lost().tell(out);
         by_tool_ = writer.by_tool();
         reader_ = anthropic::ReplyReader(by_tool_, anthropic::answer_tool);
@@ -71,6 +83,14 @@ public:
     }
 
 private:
+    std::string path(const portolan::Request& rq) const
+    {
+        const bool counting = op_ == PORTOLAN_OP_COUNT_TOKENS;
+        if (s_.vertex) return s_.root + (counting ? "count-tokens" : hub::percent_encoded(rq.model())) + (stream_ && !counting ? ":streamRawPredict" : ":rawPredict");
+        const auto query = rq.header(":query");
+        return std::string(counting ? "/v1/messages/count_tokens" : "/v1/messages") + (query.empty() ? "" : "?" + std::string(query));
+    }
+
     /// True if asking differently may help: some models lack what newer ones have.
     bool mend(const std::string& message)
     {
@@ -99,13 +119,22 @@ private:
 
     void whole(const json& j, portolan::Events& out)
     {
-        if (op_ == PORTOLAN_OP_MODELS) return out.result(j.dump());
+        if (op_ == PORTOLAN_OP_MODELS) return out.result(s_.vertex ? listed(j).dump() : j.dump());
         if (op_ == PORTOLAN_OP_HEALTH) return out.finish("stop");
         if (op_ != PORTOLAN_OP_COUNT_TOKENS) return reader_.whole(j, out);
         const auto tokens = portolan::count(j, "/input_tokens");
         if (tokens < 0) throw portolan::Error(PORTOLAN_E_UPSTREAM, "a token count without input_tokens");
         out.usage(portolan::usage(tokens, 0));
         out.finish("stop");
+    }
+
+    /// Vertex's list: {"publisherModels":[{"name":"publishers/anthropic/models/claude-x"}]}.
+    static json listed(const json& j)
+    {
+        json list = json::array();
+        for (const auto& m : portolan::at<json>(j, "/publisherModels", json::array()))
+            if (const auto name = text(m, "/name"); !name.empty()) list.push_back({{"id", name.substr(name.rfind('/') + 1)}, {"object", "model"}, {"owned_by", "anthropic"}});
+        return {{"object", "list"}, {"data", std::move(list)}};
     }
 
     const Settings& s_; // of the component, which outlives its exchanges
@@ -116,9 +145,10 @@ private:
     anthropic::ReplyReader reader_;
 };
 
+template <bool vertex>
 class Anthropic : public portolan::Provider {
 public:
-    explicit Anthropic(const portolan::Config& c) : settings_(c.json) {}
+    explicit Anthropic(const portolan::Config& c) : settings_(c.json, vertex) {}
 
     std::unique_ptr<portolan::Exchange> open(const portolan::Call&, const portolan::Request& rq) const override
     {
@@ -143,5 +173,18 @@ PORTOLAN_PLUGIN(
     "base_url":{"type":"string","format":"uri","title":"Base URL","description":"without /v1"},
     "version":{"type":"string","default":"2023-06-01","title":"anthropic-version","description":"where the client names none"},
     "beta":{"type":"string","default":"","title":"anthropic-beta","description":"beta features of every request, separated by commas; a client's own replace them"},
+    "max_tokens":{"type":"integer","minimum":1,"default":8192,"title":"Token limit","description":"where neither the client nor the catalogue names one: the API demands it"}}}},
+"vertex-anthropic":{
+  "kind":"portolan.provider/1","title":"Claude on Google Vertex AI","streams":true,
+  "ops":{"chat":{"native":["anthropic"],"translates":["openai"]},"count_tokens":{"native":["anthropic"],"translates":["openai"]},
+         "models":{},"health":{}},
+  "base_url":"https://{config.location}-aiplatform.googleapis.com","bases":{"global":"https://aiplatform.googleapis.com"},
+  "auth":{"account":{"scheme":"gcp","scope":"https://www.googleapis.com/auth/cloud-platform"}},
+  "client_headers":["anthropic-beta"],"reply_headers":["request-id"],
+  "config":{"type":"object","required":["project"],"properties":{
+    "base_url":{"type":"string","format":"uri","title":"Base URL","description":"without a version; empty: the location's own"},
+    "project":{"type":"string","minLength":1,"title":"Project","description":"the key is a service account's JSON or an access token"},
+    "location":{"type":"string","default":"global","pattern":"^[a-z0-9-]+$","title":"Location"},
+    "beta":{"type":"string","default":"","title":"anthropic-beta","description":"beta features of every request, separated by commas; a client's own replace them"},
     "max_tokens":{"type":"integer","minimum":1,"default":8192,"title":"Token limit","description":"where neither the client nor the catalogue names one: the API demands it"}}}}}})",
-    portolan::component<Anthropic>("anthropic"))
+    portolan::component<Anthropic<false>>("anthropic"), portolan::component<Anthropic<true>>("vertex-anthropic"))

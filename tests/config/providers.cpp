@@ -118,6 +118,9 @@ TEST_CASE("a service account's key file makes Vertex live, with the project that
     const auto express = load("", {{"VERTEX_API_KEY", "AQ.key"}, {"GOOGLE_CLOUD_PROJECT", "other"}, {"GOOGLE_APPLICATION_CREDENTIALS", folder.path + "/absent.json"}});
     CHECK(provider(express, "vertex").accounts.at(0).key.value == "AQ.key");
     CHECK_FALSE(json::parse(provider(express, "vertex").settings_json).contains("project"));
+    const auto claude = load("", {{"VERTEX_ANTHROPIC_CREDENTIALS", file}, {"GOOGLE_CLOUD_LOCATION", "us-east5"}});
+    REQUIRE(names(claude) == Names{"vertex-anthropic"});
+    CHECK(json::parse(provider(claude, "vertex-anthropic").settings_json) == json{{"location", "us-east5"}, {"project", "mine"}});
 }
 
 TEST_CASE("an application of Entra ID is a key for Azure")

@@ -20,10 +20,10 @@ from test_replay import MODELS_FAULT, STATUS, pieces_of
 # provider entry -> type, path below the upstream, settings
 ENTRIES = {"chat": ("openai-compatible", "/v1", {}), "mended": ("openai-compatible", "/v1", {"repair": True}), "responses": ("openai-responses", "/v1", {}),
            "cohere": ("cohere", "", {}), "ollama": ("ollama", "", {}), "anthropic": ("anthropic", "/v1", {}), "gemini": ("gemini", "/v1", {}),
-           "bedrock": ("bedrock", "/v1", {})}
+           "bedrock": ("bedrock", "/v1", {}), "vertex-anthropic": ("vertex-anthropic", "/v1", {"project": "p"})}
 ENTRY_OF = {"chat": "chat", "responses": "responses", "cohere-chat": "cohere", "ollama-native": "ollama", "messages": "anthropic",
-            "generateContent": "gemini", "streamGenerateContent": "gemini", "converse": "bedrock", "converse-stream": "bedrock"}
-NATIVE = {"responses": "responses", "anthropic": "messages", "gemini": "gemini"}
+            "generateContent": "gemini", "streamGenerateContent": "gemini", "converse": "bedrock", "converse-stream": "bedrock", "rawPredict": "vertex-anthropic"}
+NATIVE = {"responses": "responses", "anthropic": "messages", "vertex-anthropic": "messages", "gemini": "gemini"}
 # What is not valid by the published types, and stays so on purpose (docs/plugins/replay.md).
 KNOWN = {"openrouter/chat--pai--test_openrouter_file_annotation--0.json": ("annotations[0]",)}
 

@@ -1,4 +1,4 @@
-"""Recorded answers of Anthropic, Gemini, Vertex and Bedrock through the real binary, asked in OpenAI's dialect: what they mean must be
+"""Recorded answers of Anthropic (also on Vertex), Gemini, Vertex and Bedrock through the real binary, asked in OpenAI's dialect: what they mean must be
 what the recording means, however the bytes are cut. Each API has a reader of its own here, which knows nothing of the plugins."""
 
 import base64
@@ -14,10 +14,12 @@ from replaying import NEVER_RESTS, Replays
 from test_replay import RECORDINGS, SEED, pieces_of
 
 # api of the recording -> type of the provider that serves it, path below its base URL
-APIS = {"messages": "anthropic", "generateContent": "gemini", "streamGenerateContent": "gemini", "converse": "bedrock", "converse-stream": "bedrock"}
+APIS = {"messages": "anthropic", "generateContent": "gemini", "streamGenerateContent": "gemini", "converse": "bedrock", "converse-stream": "bedrock",
+        "rawPredict": "vertex-anthropic"}
 # What the host may make of an upstream's error status; a bad key is 503 whatever the upstream calls it.
 STATUS = {400: (400,), 401: (503,), 403: (503,), 404: (404,), 429: (429,)}
-SYNTHETIC_KEYS = {"anthropic": "sk-ant-test", "gemini": "AIza-test", "bedrock": "AKIDEXAMPLE:wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"}
+SYNTHETIC_KEYS = {"anthropic": "sk-ant-test", "gemini": "AIza-test", "bedrock": "AKIDEXAMPLE:wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", "vertex-anthropic": "ya29.test"}
+SETTINGS = {"vertex-anthropic": {"project": "p"}}
 
 
 def aws_frame(event, payload, kind="event"):
@@ -171,7 +173,7 @@ def of_converse(documents, stream):
     return out
 
 
-READERS = {"anthropic": of_messages, "gemini": of_gemini, "bedrock": of_converse}
+READERS = {"anthropic": of_messages, "vertex-anthropic": of_messages, "gemini": of_gemini, "bedrock": of_converse}
 
 
 def of_chat(body, stream):
@@ -242,7 +244,7 @@ def load_cases(types):
 
 
 class ReplayProviders(Replays):
-    TYPES = ("anthropic", "gemini", "bedrock")
+    TYPES = ("anthropic", "gemini", "bedrock", "vertex-anthropic")
 
     @classmethod
     def setUpClass(cls):
@@ -250,7 +252,7 @@ class ReplayProviders(Replays):
         cls.upstream = Upstream(cls.serve)
         entries = {t: t for t in cls.TYPES} | {c.name: c.type for c in cls.cases if c.name not in cls.TYPES}
         cls.host = Portolan(settings(*[{"name": n, "type": t, "base_url": cls.upstream.base, "api_key": SYNTHETIC_KEYS[t], "models": "any",
-                                        "circuit_breaker": NEVER_RESTS} for n, t in entries.items()]))
+                                        "circuit_breaker": NEVER_RESTS, "settings": SETTINGS.get(t, {})} for n, t in entries.items()]))
 
     @classmethod
     def serve(cls, call):

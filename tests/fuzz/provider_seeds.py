@@ -15,7 +15,7 @@ RECORDED = pathlib.Path(os.environ.get("PORTOLAN_SHARED", ROOT.parent / "shared"
 SSE, WHOLE, LINE, RAW, AWS_BYTES, AWS_FRAMES, REFUSED, REQUEST = range(8)
 KINDS = {"sse": SSE, "whole": WHOLE, "line": LINE, "raw": RAW, "aws": AWS_FRAMES}
 OPS = ["", "chat", "completions", "embeddings", "moderations", "rerank", "image_generate", "image_edit", "speech", "transcribe", "responses", "count_tokens", "models"]
-SECOND = {"vertex"}  # the later one of two components, by name
+SECOND = {"vertex", "vertex-anthropic"}  # the later one of two components, by name
 LONGEST = 6 * 1024  # bytes: a longer one is tried too seldom
 
 # Which plugin reads what was recorded as this API, and as which operation.
@@ -23,6 +23,7 @@ READERS = {
     "chat": (("openai_compatible", "azure_openai", "mistral"), "chat"),
     "responses": (("openai_responses",), "chat"),
     "messages": (("anthropic",), "chat"),
+    "rawPredict": (("anthropic",), "chat"),
     "generateContent": (("gemini",), "chat"),
     "streamGenerateContent": (("gemini",), "chat"),
     "converse": (("bedrock",), "chat"),
