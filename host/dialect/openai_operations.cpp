@@ -2,6 +2,7 @@
 #include "dialect/dialect.h"
 
 #include "core/json_scan.h"
+#include "core/json_tree.h"
 #include "dialect/embedding.h"
 #include "dialect/openai_chunk.h"
 #include "dialect/openai_parts.h"
@@ -40,10 +41,21 @@ bool has_member(std::string_view object, std::string_view name)
     return found;
 }
 
+/// The last event of such an operation's stream.
+constexpr std::string_view last_event_of(Op op) noexcept
+{
+    switch (op) {
+    case Op::Transcribe: return "transcript.text.done";
+    case Op::ImageEdit: return "image_edit.completed";
+    default: return "image_generation.completed";
+    }
+}
+
 /// An answer that comes as one JSON object and goes on as one; what the events of a conversation say has no place in it.
+/// `event`: where a stream was asked for and the answer comes whole all the same, what it goes on as; empty: no stream was.
 class ResultWriter final : public AnswerWriter {
 public:
-    explicit ResultWriter(bool base64) : base64_(base64) {}
+    explicit ResultWriter(bool base64, std::string_view event) : base64_(base64), event_(event) {}
     void begin(const AnswerMeta&, std::string&) override {}
     void text(std::uint32_t, std::string_view, std::string&) override {}
     void reasoning(std::uint32_t, std::string_view, std::string&) override {}
@@ -58,10 +70,39 @@ public:
         result_ = base64_ ? with_base64_vectors(openai_result) : std::string(openai_result);
     }
     void usage(const Counts&) override {}
-    void end(std::string& out) override { out += std::exchange(result_, {}); }
+    void end(std::string& out) override
+    {
+        const auto result = std::exchange(result_, {});
+        if (event_.empty())
+            out += result;
+        else
+            events(result, out);
+    }
 
 private:
+    /// The transcript's, or one for each picture.
+    void events(std::string_view result, std::string& out) const
+    {
+        const core::JsonTree tree(result);
+        const auto root = tree.root();
+        if (root.object() && !root["data"].array()) event(root, {}, out);
+        for (const auto picture : root["data"]) event(picture, root, out);
+    }
+
+    void event(core::JsonValue members, core::JsonValue around, std::string& out) const
+    {
+        std::string line;
+        core::JsonText json(line);
+        json.open('{').key("type").inner(event_);
+        for (const auto member : members) json.key(member.key()).raw(member.raw());
+        json.copy("created_at", around["created"]);
+        for (const char* said : {"background", "output_format", "quality", "size", "usage"}) json.copy(said, around[said]);
+        json.close('}');
+        ((((out += "event: ") += event_) += "\ndata: ") += on_one_line(line)) += "\n\n";
+    }
+
     const bool base64_;
+    const std::string_view event_;
     std::string result_;
 };
 
@@ -77,7 +118,7 @@ public:
     std::unique_ptr<AnswerWriter> writer(bool stream, bool usage_wanted) const override
     {
         if (op_ == Op::Completions) return completions_writer(stream, usage_wanted);
-        return std::make_unique<ResultWriter>(base64_);
+        return std::make_unique<ResultWriter>(base64_, stream ? last_event_of(op_) : std::string_view());
     }
     [[nodiscard]] bool answers(std::string_view result, const ChunkFacts&) const override { return has_member(result, answer_of(op_)); }
     [[nodiscard]] bool as_asked(std::string_view result, bool stream) const override

@@ -97,7 +97,7 @@ private:
         if (op_ == Op::Rerank && !has_query_) missing("query");
         request_.choices = static_cast<std::uint32_t>(choices_);
         request_.est_input_tokens = static_cast<std::int64_t>((bytes_ + query_.size() * request_.messages) / 4) + tokens_;
-        if (op_ != Op::Completions && request_.stream)
+        if (request_.stream && op_ != Op::Completions && op_ != Op::ImageGenerate)
             complaint_.add("stream", "Unsupported value: 'stream' is not available for " + std::string(core::op_name(op_)) + " here.", "unsupported_value");
         if (request_.stream) request_.features |= core::Stream;
     }
@@ -153,8 +153,10 @@ core::Result<ChatRequest> read_form_operation(Op op, std::string_view content_ty
         if (f.name == "model") request.model = f.bytes;
         if (f.name == "user") request.user = f.bytes;
         if (f.name == "prompt") has_prompt = !f.bytes.empty(), request.est_input_tokens = static_cast<std::int64_t>(f.bytes.size() / 4);
-        if (f.name == "stream" && f.bytes == "true")
-            return refused("Unsupported value: 'stream' is not available for " + std::string(core::op_name(op)) + " here.", "stream", "unsupported_value");
+        if (f.name == "stream" && f.bytes == "true") {
+            if (!task.empty()) return refused("Unsupported value: 'stream' is not available for translations.", "stream", "unsupported_value");
+            request.stream = true, request.features |= core::Stream;
+        }
         if (f.name != "n") continue;
         const auto n = core::to_int(f.bytes);
         if (!n || *n < 1 || *n > most_choices) return refused("Invalid 'n': a number from 1 to 128.", "n", "invalid_value");

@@ -257,7 +257,8 @@ wire::Task<void> ChatAnswer::answer()
     options.choices = std::max(1U, request_.choices);
     options.done_after_error = runtime_.config->compat.done_after_error;
     options.id = std::string(dialect_->answer_id_prefix()) + id_, options.model = model_, options.created = context_.services->clock->unix_us() / 1'000'000;
-    options.recovery = decision_->recovery, options.keep = kept_;
+    const bool in_bytes = door_.op == core::Op::Transcribe || door_.op == core::Op::ImageGenerate || door_.op == core::Op::ImageEdit; // what is in them is not read
+    options.recovery = in_bytes && request_.stream ? routing::Recovery::Default : decision_->recovery, options.keep = kept_;
     constexpr core::Features not_text = core::Tools | core::ServerTools | core::JsonObject | core::JsonSchema | core::Reasoning | core::AudioOut | core::Choices;
     options.may_continue = door_.op == core::Op::Chat && (request_.features & not_text) == 0;
     options.heartbeat_us = runtime_.config->server.heartbeat_after_ms * 1000;

@@ -157,8 +157,9 @@ public:
         }
         const auto data = f.data().substr(std::min(f.data().size(), f.data().find_first_not_of(" \t\r\n")));
         const bool done = !f.whole() && (data.empty() || data.starts_with("[DONE]"));
-        if (op_ == PORTOLAN_OP_TRANSCRIBE && f.whole() && !data.starts_with('{'))
-            return out.bytes(f.reply().header("content-type"), f.raw()); // subtitles or plain text
+        if (op_ == PORTOLAN_OP_TRANSCRIBE && f.whole() && !data.starts_with('{')) // subtitles or plain text
+            return stream_ ? out.result(json{{"text", f.raw()}}.dump()) : out.bytes(f.reply().header("content-type"), f.raw());
+        if (!f.whole() && (op_ == PORTOLAN_OP_TRANSCRIBE || op_ == PORTOLAN_OP_IMAGE_GENERATE || op_ == PORTOLAN_OP_IMAGE_EDIT)) return media_event(f, done ? std::string_view() : data, out);
         if (s_.repair && op_ == PORTOLAN_OP_CHAT) return tell(data, f.whole(), done, out);
         if (!done) f.whole() ? out.result(data) : out.chunk(data);
         if (!done) tell_usage(data, out);
@@ -229,6 +230,21 @@ private:
         else
             whole ? out.result(data) : out.chunk(data);
         tell_usage(data, out);
+    }
+
+    /// An event of a transcript or of a picture, which may be megabytes long: transcript.text.delta, image_generation.partial_image, image_edit.completed.
+    /// Its bytes are the client's; the host hears that there was something, of usage and errors, and of the end.
+    void media_event(const portolan::Frame& f, std::string_view data, portolan::Events& out) const
+    {
+        std::string_view type;
+        portolan::members(data, [&](std::string_view key, std::string_view value) {
+            if (key == "type") type = value.substr(std::min<std::size_t>(1, value.size()), value.size() < 2 ? 0 : value.size() - 2);
+        });
+        if (!data.empty()) out.chunk(data), tell_usage(data, out);
+        const bool last = type.ends_with(".done") || type.ends_with(".completed");
+        if (last) out.finish("stop");
+        else if (type.ends_with(".delta") || type.ends_with(".partial_image")) out.text(type); // what it says is not told, only that it does
+        if (native_) out.raw(f.raw());
     }
 
     /// [DONE] is an end, too; it counts only if no reason was given before. Where bytes are relayed the host reads it there.

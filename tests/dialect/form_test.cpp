@@ -97,7 +97,7 @@ TEST_CASE("a transcription needs a model and a file, and its text fields are an 
     CHECK(read(d, part("name=\"file\"; filename=\"f\"", "x") + end).fault().param == "model");
     CHECK(read(d, part("name=\"model\"", "m") + part("name=\"file\"", "x") + end).fault().param == "file");
     CHECK(read(d, part("name=\"model\"", "\xff") + end).fault().param == "model");
-    CHECK(read(d, part("name=\"stream\"", "true") + end).fault().param == "stream");
+    CHECK(read(dialect::openai_translations(), part("name=\"stream\"", "true") + end).fault().param == "stream");
 }
 
 TEST_CASE("an edit of pictures needs a prompt, and one picture or several")

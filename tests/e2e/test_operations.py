@@ -11,7 +11,7 @@ import struct
 import sys
 import unittest
 
-from harness import SHARED, SKIPPED, Portolan, Upstream, ask_for, provider, run_tests, settings
+from harness import SHARED, SKIPPED, Portolan, Upstream, ask_for, events_of, provider, run_tests, settings
 
 RECORDINGS = SHARED / "data" / "recordings"
 PATHS = {"embeddings": "/v1/embeddings", "completions": "/v1/completions", "moderations": "/v1/moderations", "rerank": "/v1/rerank", "images": "/v1/images/generations"}
@@ -235,7 +235,7 @@ class Forms(unittest.TestCase):
         self.reply = lambda call: call.reply(200, {"text": "hello", "usage": {"type": "tokens", "input_tokens": 100, "output_tokens": 10, "total_tokens": 110}})
         self.upstream = Upstream(self.serve)
         models = [{"id": "ears", "upstream": "whisper-1", "operations": ["transcribe"], "price": {"input": 1, "output": 2}},
-                  {"id": "painter", "operations": ["image_edit"]}, {"id": "talker", "operations": ["chat"]}]
+                  {"id": "painter", "operations": ["image_edit"]}, {"id": "brush", "operations": ["image_generate"]}, {"id": "talker", "operations": ["chat"]}]
         self.host = Portolan(settings(provider(self.upstream.base, models=models), provider(self.upstream.base, name="other", models=models),
                                       routes=[{"name": "listen", "policy": "priority", "targets": ["up/ears", "other/ears"]}]))
 
@@ -287,6 +287,63 @@ class Forms(unittest.TestCase):
         self.assertEqual((reply.status, len(self.calls)), (200, 2))
         self.assertTrue(all(self.SOUND in c.body for c in self.calls))
 
+    def streaming(self, *events):
+        def reply(call):
+            call.start()
+            for event in events:
+                call.event(event)
+            call.end()
+
+        self.reply = reply
+
+    TRANSCRIPT = ({"type": "transcript.text.delta", "delta": "hel"}, {"type": "transcript.text.delta", "delta": "lo"},
+                  {"type": "transcript.text.done", "text": "hello", "usage": {"type": "tokens", "input_tokens": 100, "output_tokens": 10, "total_tokens": 110}})
+
+    def test_a_transcripts_events_come_as_they_are_and_its_tokens_are_counted(self):
+        self.streaming(*self.TRANSCRIPT)
+        reply = self.send("/v1/audio/transcriptions", *self.sound("ears", ("stream", "true")))
+        self.assertEqual((reply.status, reply.headers["content-type"].split(";")[0]), (200, "text/event-stream"))
+        self.assertEqual(reply.body, b"".join(b"data: " + json.dumps(e).encode() + b"\n\n" for e in self.TRANSCRIPT))
+        self.assertIn(("stream", b"true"), [(n, v) for n, _, _, v in fields_of(self.calls[0])])
+        line = self.host.wait_for_line(r'"tokens_in":100,"tokens_out":10')
+        self.assertIn('"cost_nusd":120000', line)
+
+    def test_a_transcript_that_breaks_off_never_looks_finished(self):
+        self.streaming(*self.TRANSCRIPT[:2])
+        reply = self.send("/v1/audio/transcriptions", *self.sound("ears", ("stream", "true")))
+        self.assertEqual([json.loads(e) for e in events_of(reply.body)][:2], list(self.TRANSCRIPT[:2]))
+        self.assertIn("error", json.loads(events_of(reply.body)[-1]))
+
+    def test_an_error_before_any_text_leaves_the_stream_to_the_next_candidate(self):
+        broken = [{"error": {"message": "down", "type": "server_error"}}]
+        scripts = iter([broken, self.TRANSCRIPT])
+
+        def reply(call):
+            self.streaming(*next(scripts))
+            self.reply(call)
+            self.reply = reply
+
+        self.reply = reply
+        got = self.send("/v1/audio/transcriptions", *self.sound("listen", ("stream", "true")))
+        self.assertEqual((len(self.calls), [json.loads(e) for e in events_of(got.body)]), (2, list(self.TRANSCRIPT)))
+
+    def test_a_model_that_does_not_stream_answers_with_the_last_event(self):
+        reply = self.send("/v1/audio/transcriptions", *self.sound("ears", ("stream", "true")))
+        self.assertEqual(json.loads(events_of(reply.body)[0]), {"type": "transcript.text.done", "text": "hello", "usage": {"type": "tokens", "input_tokens": 100, "output_tokens": 10, "total_tokens": 110}})
+        self.reply = lambda call: call.reply(200, b"hello\n", "text/plain")
+        reply = self.send("/v1/audio/transcriptions", *self.sound("ears", ("stream", "true"), ("response_format", "text")))
+        self.assertEqual(json.loads(events_of(reply.body)[0]), {"type": "transcript.text.done", "text": "hello\n"})
+
+    def test_pictures_come_as_they_are_made(self):
+        edits = [("image", b"\x89PNG1", "1.png", "image/png"), ("model", "painter"), ("prompt", "a hat"), ("stream", "true"), ("partial_images", "1")]
+        for path, kind, ask in (("/v1/images/edits", "image_edit", lambda: self.send("/v1/images/edits", *edits)),
+                                ("/v1/images/generations", "image_generation", lambda: self.host.ask("POST", "/v1/images/generations", {"model": "brush", "prompt": "a hat", "stream": True}))):
+            events = [{"type": kind + ".partial_image", "b64_json": "A" * 200_000, "partial_image_index": 0}, {"type": kind + ".completed", "b64_json": "AAAA", "usage": {"input_tokens": 5, "output_tokens": 6}}]
+            self.streaming(*events)
+            self.assertEqual([json.loads(e) for e in events_of(ask().body)], events, path)
+            self.reply = lambda call: call.reply(200, {"created": 7, "data": [{"b64_json": "AA=="}], "size": "1x1"})
+            self.assertEqual([json.loads(e) for e in events_of(ask().body)], [{"type": kind + ".completed", "b64_json": "AA==", "created_at": 7, "size": "1x1"}])
+
     def test_pictures_are_edited_with_all_that_came(self):
         self.reply = lambda call: call.reply(200, {"created": 1, "data": [{"b64_json": "AA=="}]})
         reply = self.send("/v1/images/edits", ("image[]", b"\x89PNG1", "1.png", "image/png"), ("image[]", b"\x89PNG2", "2.png", "image/png"),
@@ -310,7 +367,7 @@ class Forms(unittest.TestCase):
     def test_what_is_wrong_with_a_form_is_said_and_nothing_is_sent(self):
         cases = [(self.send("/v1/audio/transcriptions", ("model", "ears")), 400, "file"),
                  (self.send("/v1/audio/transcriptions", ("file", b"x", "f", "audio/wav")), 400, "model"),
-                 (self.send("/v1/audio/transcriptions", *self.sound("ears", ("stream", "true"))), 400, "stream"),
+                 (self.send("/v1/audio/translations", *self.sound("ears", ("stream", "true"))), 400, "stream"),
                  (self.send("/v1/audio/transcriptions", *self.sound("talker")), 422, None),
                  (self.host.ask("POST", "/v1/audio/transcriptions", {"model": "ears"}), 415, None),
                  (self.host.ask("POST", "/v1/audio/transcriptions", form(*self.sound())[0][:-20], {"content-type": form()[1]}), 400, None)]
