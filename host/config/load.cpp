@@ -103,7 +103,7 @@ private:
 
     void walk()
     {
-        Reader reader(root_, name_.empty() ? "portolan.yaml" : name_, lookup(), problems_, &draft_.config.effective);
+        Reader& reader = reader_.emplace(root_, name_.empty() ? "portolan.yaml" : name_, lookup(), problems_, &draft_.config.effective);
         const Node* listed = root_.find("providers");
         const bool has_list = listed && !listed->items.empty();
         std::string rule = reader.peek("env_providers");
@@ -226,6 +226,7 @@ private:
     std::vector<Preset> presets_;
     std::vector<Problem> problems_;
     Draft draft_;
+    std::optional<Reader> reader_; ///< to the end: draft_'s Raw look into trees that it made
 };
 } // namespace
 

@@ -28,7 +28,7 @@ struct Where {
 
 /// What several forms are allowed for: kept as written, read further by the loader.
 struct Raw {
-    const Node* node = nullptr; ///< nullptr: not given. Lives as long as the text that was read
+    const Node* node = nullptr; ///< nullptr: not given. Lives as long as the tree that was read and its reader
     Where where;
 };
 
