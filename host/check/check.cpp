@@ -16,7 +16,11 @@ namespace fs = std::filesystem;
 
 namespace {
 
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr int test_ms = 120'000;
+#else
 constexpr int test_ms = 20'000;
+#endif
 
 struct Step {
     Test test;

@@ -240,7 +240,8 @@ class ClientsThatDawdle(unittest.TestCase):
 
             total = wait_until(at_rest, 20, "an upstream that is made to wait")
             self.assertLess(total, 16 << 20, "bytes that the upstream could get rid of")  # kernel buffers of four sockets
-            self.assertLess(host.resident_kib() - before, 4096 * SLOWNESS)
+            if SLOWNESS == 1:  # a sanitizer keeps what was freed
+                self.assertLess(host.resident_kib() - before, 4096)
             stopped.set()
             stream.close()
 
