@@ -1,15 +1,18 @@
 #include "front/error_reply.h"
 
+#include "front/inference_paths.h"
+
 #include <algorithm>
 
 namespace front {
 
-const dialect::Dialect& dialect_of(std::string_view path) noexcept
+const dialect::Dialect& dialect_of(std::string_view path)
 {
     const auto method = path.rfind(':');
     const bool gemini = path.starts_with("/v1beta/") || (path.starts_with("/v1/models/") && method != path.npos);
     if (gemini) return dialect::gemini_events();
-    return path.starts_with("/v1/messages") ? dialect::anthropic_messages() : dialect::openai_chat();
+    if (const auto inference = inference_path(path)) return *inference->dialect;
+    return path.starts_with("/v1/messages/") ? dialect::anthropic_messages() : dialect::openai_chat(); // Anthropic's that are not served
 }
 
 std::string error_body(const core::Fault& fault, std::string_view path) { return dialect_of(path).error(fault, {}).body; }

@@ -11,7 +11,7 @@
 namespace front {
 
 /// The language of those who use this path.
-[[nodiscard]] const dialect::Dialect& dialect_of(std::string_view path) noexcept;
+[[nodiscard]] const dialect::Dialect& dialect_of(std::string_view path);
 
 /// The body of an error on this path.
 [[nodiscard]] std::string error_body(const core::Fault& fault, std::string_view path);

@@ -6,6 +6,7 @@
 #include "front/control_relay.h"
 #include "front/error_reply.h"
 #include "front/inference_handler.h"
+#include "front/inference_paths.h"
 #include "front/models_handler.h"
 #include "front/status_handler.h"
 
@@ -17,46 +18,18 @@ using core::Fault;
 using core::FaultKind;
 using wire::Method;
 
-enum class Answers : std::uint8_t { Chat, Gemini, Models, Model, Health, Live, Ready, Root, NotYet };
+enum class Answers : std::uint8_t { Gemini, Models, Model, Health, Live, Ready, Root, NotYet };
 
 struct Route {
-    std::string_view path;   ///< "{*}" at the end or in the middle: the rest, or up to the next literal
+    std::string_view path;   ///< "{*}" at the end: the rest
     bool get, post;          ///< methods; HEAD goes with GET
     core::Scope scope;       ///< None: open
     Answers answers;
     std::string_view label;  ///< in metrics
-    const dialect::Dialect& (*speaks)() = nullptr; ///< of inference
-    core::Op op = core::Op::Chat;
 };
 
-// Every path has an explicit scope; what is not here and not in core/control_routes.h does not exist.
+// Every path has an explicit scope; what is not here, in inference_paths.cpp or in core/control_routes.h does not exist.
 constexpr Route routes[] = {
-    {"/v1/chat/completions", false, true, core::Scope::Chat, Answers::Chat, "/v1/chat/completions", dialect::openai_chat},
-    {"/v1/providers/{*}/chat/completions", false, true, core::Scope::Chat, Answers::Chat, "/v1/providers/{p}/chat/completions", dialect::openai_chat},
-    {"/v1/responses", false, true, core::Scope::Chat, Answers::Chat, "/v1/responses", dialect::openai_responses},
-    {"/v1/providers/{*}/responses", false, true, core::Scope::Chat, Answers::Chat, "/v1/providers/{p}/responses", dialect::openai_responses},
-    {"/v1/responses/input_tokens", false, true, core::Scope::Chat, Answers::Chat, "/v1/responses/input_tokens", dialect::openai_responses, core::Op::CountTokens},
-    {"/v1/messages/count_tokens", false, true, core::Scope::Chat, Answers::Chat, "/v1/messages/count_tokens", dialect::anthropic_messages, core::Op::CountTokens},
-    {"/v1/messages", false, true, core::Scope::Chat, Answers::Chat, "/v1/messages", dialect::anthropic_messages},
-    {"/v1/providers/{*}/messages", false, true, core::Scope::Chat, Answers::Chat, "/v1/providers/{p}/messages", dialect::anthropic_messages},
-    {"/v1/completions", false, true, core::Scope::Chat, Answers::Chat, "/v1/completions", dialect::openai_completions, core::Op::Completions},
-    {"/v1/providers/{*}/completions", false, true, core::Scope::Chat, Answers::Chat, "/v1/providers/{p}/completions", dialect::openai_completions, core::Op::Completions},
-    {"/v1/embeddings", false, true, core::Scope::Chat, Answers::Chat, "/v1/embeddings", dialect::openai_embeddings, core::Op::Embeddings},
-    {"/v1/providers/{*}/embeddings", false, true, core::Scope::Chat, Answers::Chat, "/v1/providers/{p}/embeddings", dialect::openai_embeddings, core::Op::Embeddings},
-    {"/v1/moderations", false, true, core::Scope::Chat, Answers::Chat, "/v1/moderations", dialect::openai_moderations, core::Op::Moderations},
-    {"/v1/providers/{*}/moderations", false, true, core::Scope::Chat, Answers::Chat, "/v1/providers/{p}/moderations", dialect::openai_moderations, core::Op::Moderations},
-    {"/v1/rerank", false, true, core::Scope::Chat, Answers::Chat, "/v1/rerank", dialect::openai_rerank, core::Op::Rerank},
-    {"/v1/providers/{*}/rerank", false, true, core::Scope::Chat, Answers::Chat, "/v1/providers/{p}/rerank", dialect::openai_rerank, core::Op::Rerank},
-    {"/v1/images/generations", false, true, core::Scope::Chat, Answers::Chat, "/v1/images/generations", dialect::openai_images, core::Op::ImageGenerate},
-    {"/v1/providers/{*}/images/generations", false, true, core::Scope::Chat, Answers::Chat, "/v1/providers/{p}/images/generations", dialect::openai_images, core::Op::ImageGenerate},
-    {"/v1/images/edits", false, true, core::Scope::Chat, Answers::Chat, "/v1/images/edits", dialect::openai_image_edits, core::Op::ImageEdit},
-    {"/v1/providers/{*}/images/edits", false, true, core::Scope::Chat, Answers::Chat, "/v1/providers/{p}/images/edits", dialect::openai_image_edits, core::Op::ImageEdit},
-    {"/v1/audio/transcriptions", false, true, core::Scope::Chat, Answers::Chat, "/v1/audio/transcriptions", dialect::openai_transcriptions, core::Op::Transcribe},
-    {"/v1/providers/{*}/audio/transcriptions", false, true, core::Scope::Chat, Answers::Chat, "/v1/providers/{p}/audio/transcriptions", dialect::openai_transcriptions, core::Op::Transcribe},
-    {"/v1/audio/translations", false, true, core::Scope::Chat, Answers::Chat, "/v1/audio/translations", dialect::openai_translations, core::Op::Transcribe},
-    {"/v1/providers/{*}/audio/translations", false, true, core::Scope::Chat, Answers::Chat, "/v1/providers/{p}/audio/translations", dialect::openai_translations, core::Op::Transcribe},
-    {"/v1/audio/speech", false, true, core::Scope::Chat, Answers::Chat, "/v1/audio/speech", dialect::openai_speech, core::Op::Speech},
-    {"/v1/providers/{*}/audio/speech", false, true, core::Scope::Chat, Answers::Chat, "/v1/providers/{p}/audio/speech", dialect::openai_speech, core::Op::Speech},
     {"/v1/models", true, false, core::Scope::Chat, Answers::Models, "/v1/models"},
     {"/v1/models/{*}", false, true, core::Scope::Chat, Answers::Gemini, "/v1/models/{m}:method"},
     {"/v1beta/models/{*}", false, true, core::Scope::Chat, Answers::Gemini, "/v1beta/models/{m}:method"},
@@ -75,10 +48,9 @@ bool match(std::string_view pattern, std::string_view path, std::string_view& re
 {
     const auto star = pattern.find("{*}");
     if (star == pattern.npos) return pattern == path;
-    const auto head = pattern.substr(0, star), end = pattern.substr(star + 3);
-    if (path.size() <= head.size() + end.size() || !path.starts_with(head) || !path.ends_with(end)) return false;
-    rest = path.substr(head.size(), path.size() - head.size() - end.size());
-    return end.empty() || rest.find('/') == rest.npos;
+    if (path.size() <= star || !path.starts_with(pattern.substr(0, star))) return false;
+    rest = path.substr(star);
+    return true;
 }
 
 /// What the end of a Gemini path says: "{model}:{method}", and whether its streams are events.
@@ -110,6 +82,99 @@ bool allows(const Route& r, Method m) noexcept
     return (r.get && (m == Method::Get || m == Method::Head)) || (r.post && m == Method::Post);
 }
 
+const Route* route_of(std::string_view path, Method method, std::string_view& rest) noexcept
+{
+    for (const auto& r : routes)
+        if (match(r.path, path, rest) && allows(r, method)) return &r;
+    return nullptr;
+}
+
+/// As in Allow; empty: no such path.
+std::string methods_of(std::string_view path)
+{
+    std::string methods;
+    for (const auto& r : routes) {
+        std::string_view rest;
+        if (!match(r.path, path, rest)) continue;
+        for (const std::string_view one : {r.get ? "GET, HEAD" : "", r.post ? "POST" : ""})
+            if (!one.empty() && methods.find(one) == methods.npos) (methods += methods.empty() ? "" : ", ") += one;
+    }
+    return methods;
+}
+
+struct Visit {
+    wire::Exchange& exchange;
+    LoopContext& context;
+    const Runtime& runtime;
+    std::string request_id;
+};
+
+/// Whose key it is, if it may; else it was answered.
+wire::Task<std::optional<Caller>> admit(const Visit& v, core::Scope scope, std::string_view label)
+{
+    if (scope == core::Scope::None) {
+        Caller anybody;
+        co_return anybody;
+    }
+    auto found = authenticate(v.exchange.head(), v.runtime);
+    if (found && found->may(scope)) co_return std::move(found).value();
+    const Fault fault = found ? Fault{.kind = FaultKind::Forbidden, .message = "This key may not use " + std::string(label) + "."} : found.fault();
+    co_await reply_error(v.exchange, fault, v.request_id);
+    v.context.requests(label, fault.client_status(), false).add();
+    co_return std::nullopt;
+}
+
+wire::Task<void> infer(const Visit& v, Door door)
+{
+    const auto caller = co_await admit(v, core::Scope::Chat, door.label);
+    if (caller) co_await answer_chat(v.exchange, v.context, v.runtime, *caller, v.request_id, door);
+}
+
+wire::Task<void> nothing_here(const Visit& v)
+{
+    const Fault fault{.kind = FaultKind::NotFound, .message = "There is nothing at " + std::string(v.exchange.head().path) + "."};
+    co_await reply_error(v.exchange, fault, v.request_id);
+}
+
+wire::Task<void> infer_gemini(const Visit& v, std::string_view rest, std::string_view label)
+{
+    const auto way = gemini_way(rest, v.exchange.head().query);
+    if (way.method == GeminiWay::Method::None) {
+        const auto caller = co_await admit(v, core::Scope::Chat, label);
+        if (!caller) co_return;
+        co_await nothing_here(v);
+        v.context.requests(label, v.exchange.status(), false).add();
+        co_return;
+    }
+    const Door door{.dialect = way.dialect,
+                    .op = way.method == GeminiWay::Method::Count ? core::Op::CountTokens : core::Op::Chat,
+                    .model = way.model,
+                    .stream = way.method == GeminiWay::Method::Stream,
+                    .label = label};
+    co_await infer(v, door);
+}
+
+wire::Task<void> answer(const Visit& v, const Route& route, std::string_view rest)
+{
+    const auto caller = co_await admit(v, route.scope, route.label);
+    if (!caller) co_return;
+    switch (route.answers) {
+    case Answers::Gemini: break; // infer_gemini
+    case Answers::Models: co_await list_models(v.exchange, v.runtime, v.request_id); break;
+    case Answers::Model: co_await show_model(v.exchange, v.runtime, rest, v.request_id); break;
+    case Answers::Health: co_await show_health(v.exchange, v.context); break;
+    case Answers::Live: co_await show_live(v.exchange); break;
+    case Answers::Ready: co_await show_ready(v.exchange, v.context); break;
+    case Answers::Root: co_await show_root(v.exchange, v.context); break;
+    case Answers::NotYet: {
+        const Fault fault{.kind = FaultKind::NotFound, .message = "The Assistants API was retired by its inventor; use /v1/chat/completions.", .status = 501, .code = "not_implemented"};
+        co_await reply_error(v.exchange, fault, v.request_id);
+        break;
+    }
+    }
+    v.context.requests(route.label, v.exchange.status(), false).add();
+}
+
 } // namespace
 
 wire::Task<void> serve(wire::Exchange& exchange, LoopContext& context)
@@ -117,82 +182,36 @@ wire::Task<void> serve(wire::Exchange& exchange, LoopContext& context)
     const auto runtime = context.runtime; // this request's generation, to its end
     const auto& head = exchange.head();
     const auto given = head.headers.get("x-request-id");
-    const std::string request_id = core::is_request_id(given) ? std::string(given) : core::uuid_v7(context.services->clock->unix_us());
+    const Visit visit{exchange, context, *runtime, core::is_request_id(given) ? std::string(given) : core::uuid_v7(context.services->clock->unix_us())};
 
-    bool path_known = false;
-    for (const auto& r : routes) {
-        std::string_view rest;
-        if (!match(r.path, head.path, rest)) continue;
-        path_known = true;
-        if (!allows(r, head.method)) continue;
-        Caller caller;
-        if (r.scope != core::Scope::None) {
-            auto found = authenticate(head, *runtime);
-            if (!found || !found->may(r.scope)) {
-                const Fault fault = found ? Fault{.kind = FaultKind::Forbidden, .message = "This key may not use " + std::string(r.path) + "."} : found.fault();
-                co_await reply_error(exchange, fault, request_id);
-                context.requests(r.label, fault.client_status(), false).add();
-                co_return;
-            }
-            caller = std::move(found).value();
-        }
-        switch (r.answers) {
-        case Answers::Chat: {
-            const Door door{.dialect = &r.speaks(), .op = r.op, .provider = rest, .label = r.label};
-            co_await answer_chat(exchange, context, *runtime, caller, request_id, door);
-            co_return;
-        }
-        case Answers::Gemini: {
-            const auto way = gemini_way(rest, head.query);
-            if (way.method == GeminiWay::Method::None) {
-                const Fault fault{.kind = FaultKind::NotFound, .message = "There is nothing at " + std::string(head.path) + "."};
-                co_await reply_error(exchange, fault, request_id);
-                break;
-            }
-            const Door door{.dialect = way.dialect,
-                            .op = way.method == GeminiWay::Method::Count ? core::Op::CountTokens : core::Op::Chat,
-                            .model = way.model,
-                            .stream = way.method == GeminiWay::Method::Stream,
-                            .label = r.label};
-            co_await answer_chat(exchange, context, *runtime, caller, request_id, door);
-            co_return;
-        }
-        case Answers::Models: co_await list_models(exchange, *runtime, request_id); break;
-        case Answers::Model: co_await show_model(exchange, *runtime, rest, request_id); break;
-        case Answers::Health: co_await show_health(exchange, context); break;
-        case Answers::Live: co_await show_live(exchange); break;
-        case Answers::Ready: co_await show_ready(exchange, context); break;
-        case Answers::Root: co_await show_root(exchange, context); break;
-        case Answers::NotYet: {
-            const Fault fault{.kind = FaultKind::NotFound, .message = "The Assistants API was retired by its inventor; use /v1/chat/completions.", .status = 501, .code = "not_implemented"};
-            co_await reply_error(exchange, fault, request_id);
-            break;
-        }
-        }
-        context.requests(r.label, exchange.status(), false).add();
+    const auto inference = inference_path(head.path);
+    if (inference && head.method == Method::Post) {
+        const Door door{.dialect = inference->dialect, .op = inference->op, .provider = inference->provider, .label = inference->label};
+        co_await infer(visit, door);
         co_return;
     }
-    if (!path_known) {
-        const bool answered = co_await relay_control(exchange, context, *runtime, request_id);
+    std::string_view rest;
+    if (const Route* route = route_of(head.path, head.method, rest)) {
+        if (route->answers == Answers::Gemini)
+            co_await infer_gemini(visit, rest, route->label);
+        else
+            co_await answer(visit, *route, rest);
+        co_return;
+    }
+    std::string methods = inference ? "POST" : methods_of(head.path);
+    if (methods.empty()) {
+        const bool answered = co_await relay_control(exchange, context, *runtime, visit.request_id);
         if (answered) co_return;
+        methods = core::control_methods(head.path);
     }
-    const std::string allow = path_known ? "" : core::control_methods(head.path);
-    if (path_known || !allow.empty()) {
-        std::string methods = allow;
-        for (const auto& r : routes) {
-            std::string_view rest;
-            if (!match(r.path, head.path, rest)) continue;
-            for (const std::string_view one : {r.get ? "GET, HEAD" : "", r.post ? "POST" : ""})
-                if (!one.empty() && methods.find(one) == methods.npos) (methods += methods.empty() ? "" : ", ") += one;
-        }
-        const Fault fault{.kind = FaultKind::MethodNotAllowed, .message = "This path answers " + methods + " only."};
-        co_await reply_error(exchange, fault, request_id, methods);
-        context.requests("other", 405, false).add();
+    if (methods.empty()) {
+        co_await nothing_here(visit);
+        context.requests("other", 404, false).add();
         co_return;
     }
-    const Fault fault{.kind = FaultKind::NotFound, .message = "There is nothing at " + std::string(head.path) + "."};
-    co_await reply_error(exchange, fault, request_id);
-    context.requests("other", 404, false).add();
+    const Fault fault{.kind = FaultKind::MethodNotAllowed, .message = "This path answers " + methods + " only."};
+    co_await reply_error(exchange, fault, visit.request_id, methods);
+    context.requests("other", 405, false).add();
 }
 
 } // namespace front

@@ -148,6 +148,21 @@ TEST_CASE("keys are taken from every place clients put them, and only good ones 
     CHECK(has(h.get("/v1/models"), "HTTP/1.1 401"));
 }
 
+TEST_CASE("who is not let in is told so in the language of the path, pinned or not")
+{
+    House h;
+    h.provider("a", {say("x"), stop()});
+    h.config().auth.mode = config::AuthMode::Required;
+    h.open();
+    for (const std::string path : {"/v1/messages", "/v1/messages/count_tokens", "/v1/providers/a/messages", "/v1/providers/a/messages/count_tokens"}) {
+        INFO(path);
+        const auto got = h.post(chat("m-a", false), {}, path);
+        CHECK(has(got, "HTTP/1.1 401"));
+        CHECK(has(got, R"({"type":"error","error":{"type":"authentication_error")"));
+    }
+    CHECK(has(h.post(chat("m-a", false), {}, "/v1/providers/a/responses"), R"({"error":{"message":)"));
+}
+
 TEST_CASE("optional means that no key is fine and a bad one is not")
 {
     House h;
@@ -183,6 +198,9 @@ TEST_CASE("paths and methods that do not exist are said to be so, and a provider
     CHECK(has(wrong, "allow: POST"));
     CHECK(has(h.post(chat("m-a", false), {}, "/v1/providers/a/chat/completions"), "HTTP/1.1 200"));
     CHECK(has(h.post(chat("m-a", false), {}, "/v1/providers/b/chat/completions"), "HTTP/1.1 404"));
+    for (const std::string path : {"/v1/providers/a/chat/completions/x", "/v1/providers//chat/completions", "/v1/providers/a/b/chat/completions", "/v1/providers/a", "/v1/chat"})
+        CHECK(has(h.post(chat("m-a", false), {}, path), "HTTP/1.1 404"));
+    CHECK(has(h.get("/v1/providers/a/messages"), "allow: POST"));
     CHECK(has(h.raw("HEAD / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"), "HTTP/1.1 200"));
 }
 
