@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 
 PROXY_CORE, LOAD_CORE = "0", "1"
 
@@ -65,6 +66,13 @@ def rss_mib(pid):
 
 
 TRANSLATED_CHUNKS = 60
+
+
+def loop_lag_ms(port):
+    """Longest time that an event loop was late since this was last asked."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as reply:
+        found = re.search(r"^portolan_loop_lag_seconds (\S+)", reply.read().decode(), re.M)
+    return float(found.group(1)) * 1000
 
 
 def conversation():
@@ -208,9 +216,14 @@ class Bench:
         seen = {p[0]: [] for p in proxies}
         for round_number in range(self.args.rounds + 1):
             for title, port, process, model in proxies:
+                ours = title == "portolan"
+                if ours:
+                    loop_lag_ms(port)
                 before = cpu_us(process.pid)
                 result = run(port, model)
                 spent = cpu_us(process.pid) - before
+                if ours:
+                    result["loop_lag_ms"] = loop_lag_ms(port)
                 units = unit_of(result)
                 if round_number:  # the first round warms up
                     seen[title].append({"us": spent / max(units, 1), "per_s": units / self.args.seconds, **result})
@@ -219,9 +232,10 @@ class Bench:
             row[title] = {"cpu_us": statistics.median(r["us"] for r in runs), "per_s": statistics.median(r["per_s"] for r in runs),
                           "errors": sum(r["errors"] for r in runs), "runs": runs}
         row["ratio"] = row["portolan"]["cpu_us"] / row["nginx"]["cpu_us"]
+        row["loop_lag_ms"] = [r["loop_lag_ms"] for r in row["portolan"]["runs"]]
         self.results[name] = row
         print(f"{name}: portolan {row['portolan']['cpu_us']:.2f} us, nginx {row['nginx']['cpu_us']:.2f} us, ratio {row['ratio']:.2f}, "
-              f"errors {row['portolan']['errors']}/{row['nginx']['errors']}", flush=True)
+              f"errors {row['portolan']['errors']}/{row['nginx']['errors']}, loop lag {max(row['loop_lag_ms']):.1f} ms", flush=True)
         for _, _, process, _ in proxies:
             self.stop(process)
         self.stop(mock)
@@ -333,6 +347,8 @@ class Bench:
         for name, aim in targets.items():
             if row := self.results.get(name):
                 lines.append(f"| {name}: CPU | {row['portolan']['cpu_us']:.1f} µs | {row['nginx']['cpu_us']:.1f} µs | {row['ratio']:.2f} | <= {aim} |")
+        if lags := [lag for name in targets if name in self.results for lag in self.results[name]["loop_lag_ms"]]:
+            lines.append(f"| loop lag, least to most of the rounds | {min(lags):.1f} to {max(lags):.1f} ms | | | flat |")
         if row := self.results.get("first token"):
             lines.append(f"| added first-token p50 (direct {row['direct']['p50_us']:.0f} µs) | {row['portolan']['added_p50_us']:.0f} µs | "
                          f"{row['nginx']['added_p50_us']:.0f} µs | | <= 100 µs |")
