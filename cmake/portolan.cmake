@@ -42,6 +42,11 @@ function(portolan_room name)
   target_link_libraries(portolan_${name} PUBLIC ${rooms} PRIVATE portolan_flags ${room_LIBS})
 endfunction()
 
+# How a program of tests is compiled: quickly, as most of its time goes into what it tests.
+function(portolan_test_build target)
+  target_compile_options(${target} PRIVATE $<$<CONFIG:Release>:-O0>)
+endfunction()
+
 # portolan_test(ROOM LIBS ...): every tests/ROOM/*.cpp in one Catch2 binary called test_ROOM.
 function(portolan_test name)
   file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${name}/*.cpp)
@@ -50,6 +55,7 @@ function(portolan_test name)
   endif()
   add_executable(test_${name} ${sources})
   target_link_libraries(test_${name} PRIVATE portolan_test_main portolan_flags ${ARGN})
+  portolan_test_build(test_${name})
   add_test(NAME ${name} COMMAND test_${name} WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
   set_tests_properties(${name} PROPERTIES TIMEOUT 600
     ENVIRONMENT "PORTOLAN_BUILD=${CMAKE_BINARY_DIR}" SKIP_RETURN_CODE 77)

@@ -59,7 +59,7 @@ std::vector<Change> by_member(const std::vector<JsonEdit>& edits)
 
 /// The member's value after its edits, in their order; nullopt: it is to be absent. `old` has no value if it is absent
 /// now.
-std::optional<std::string> apply(const std::vector<Step>& steps, std::optional<std::string_view> old)
+std::optional<std::string> edited(const std::vector<Step>& steps, std::optional<std::string_view> old)
 {
     std::optional<std::string> now;
     if (old && !steps.front().rest.empty()) now = std::string(*old);
@@ -152,7 +152,7 @@ Splice splice(std::string_view text, const std::vector<JsonEdit>& edits)
     for (std::size_t i = 0; i < members.size(); ++i) {
         const auto& member = members[i];
         std::optional<std::string> value;
-        if (member.change) value = apply(member.change->steps, text.substr(member.value, member.end - member.value));
+        if (member.change) value = edited(member.change->steps, text.substr(member.value, member.end - member.value));
         if (!member.change || value) {
             kept = true;
             if (!value) continue;
@@ -166,10 +166,10 @@ Splice splice(std::string_view text, const std::vector<JsonEdit>& edits)
     const std::size_t tail = members.empty() ? body : members.back().end;
     for (const auto& change : changes) {
         if (change.found) continue;
-        auto value = apply(change.steps, std::nullopt);
+        auto value = edited(change.steps, std::nullopt);
         if (!value) continue;
         cuts.push_back({tail, tail, out.storage.size()});
-        out.storage.push_back((kept ? "," : "") + quoted(change.name) + ':' + *value);
+        out.storage.push_back((kept ? "," : "") + core::quoted(change.name) + ':' + *value);
         kept = true;
     }
 

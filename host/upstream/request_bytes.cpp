@@ -36,7 +36,7 @@ wire::Task<core::Result<std::string>> worked(Pieces pieces, std::string (*work)(
 }
 
 /// In a quoted parameter a quote is written %22 (RFC 7578 section 2).
-std::string quoted(std::string_view name)
+std::string form_quoted(std::string_view name)
 {
     std::string out = "\"";
     for (const char c : name) c == '"' ? out += "%22" : out += c;
@@ -45,8 +45,8 @@ std::string quoted(std::string_view name)
 
 std::string field_head(const dispatch::HttpPlan::Piece& field, const std::string& boundary, bool first)
 {
-    std::string out = (first ? "--" : "\r\n--") + boundary + "\r\ncontent-disposition: form-data; name=" + quoted(field.text);
-    if (!field.filename.empty()) out += "; filename=" + quoted(field.filename);
+    std::string out = (first ? "--" : "\r\n--") + boundary + "\r\ncontent-disposition: form-data; name=" + form_quoted(field.text);
+    if (!field.filename.empty()) out += "; filename=" + form_quoted(field.filename);
     if (!field.type.empty()) out += "\r\ncontent-type: " + field.type;
     return out + "\r\n\r\n";
 }
