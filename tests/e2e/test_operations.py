@@ -287,14 +287,15 @@ class Forms(unittest.TestCase):
         self.assertEqual((reply.status, len(self.calls)), (200, 2))
         self.assertTrue(all(self.SOUND in c.body for c in self.calls))
 
-    def streaming(self, *events):
-        def reply(call):
-            call.start()
-            for event in events:
-                call.event(event)
-            call.end()
+    @staticmethod
+    def stream_of(call, *events):
+        call.start()
+        for event in events:
+            call.event(event)
+        call.end()
 
-        self.reply = reply
+    def streaming(self, *events):
+        self.reply = lambda call: self.stream_of(call, *events)
 
     TRANSCRIPT = ({"type": "transcript.text.delta", "delta": "hel"}, {"type": "transcript.text.delta", "delta": "lo"},
                   {"type": "transcript.text.done", "text": "hello", "usage": {"type": "tokens", "input_tokens": 100, "output_tokens": 10, "total_tokens": 110}})
@@ -317,13 +318,7 @@ class Forms(unittest.TestCase):
     def test_an_error_before_any_text_leaves_the_stream_to_the_next_candidate(self):
         broken = [{"error": {"message": "down", "type": "server_error"}}]
         scripts = iter([broken, self.TRANSCRIPT])
-
-        def reply(call):
-            self.streaming(*next(scripts))
-            self.reply(call)
-            self.reply = reply
-
-        self.reply = reply
+        self.reply = lambda call: self.stream_of(call, *next(scripts))
         got = self.send("/v1/audio/transcriptions", *self.sound("listen", ("stream", "true")))
         self.assertEqual((len(self.calls), [json.loads(e) for e in events_of(got.body)]), (2, list(self.TRANSCRIPT)))
 
