@@ -15,7 +15,7 @@ using plugin::take;
 using plugin::view;
 
 constexpr const char* kinds[] = {"",      "start", "text",  "reasoning", "tool_begin", "tool_args", "finish",
-                                 "usage", "fault", "chunk", "result",    "extra",      "bytes",     "raw",    "message"};
+                                 "usage", "fault", "chunk", "result",    "extra",      "bytes",     "raw",    "message", "lost"};
 constexpr const char* faults[] = {"none",    "unknown",  "auth",       "quota",  "rate_limit", "bad_request", "too_long",
                                   "content", "no_model", "overloaded", "server", "timeout",    "network",     "bad_reply"};
 

@@ -61,7 +61,7 @@ struct Usage { ///< tokens, -1 not said; input and output are totals, the others
 };
 
 enum class EventKind : std::int32_t { Start = 1, Text = 2, Reasoning = 3, ToolBegin = 4, ToolArgs = 5, Finish = 6, Usage = 7, Fault = 8,
-                                      Chunk = 9, Result = 10, Extra = 11, Bytes = 12, Raw = 13, Message = 14 };
+                                      Chunk = 9, Result = 10, Extra = 11, Bytes = 12, Raw = 13, Message = 14, Lost = 15 };
 
 /// One thing that a provider said. Views are good during the call of EventSink::event only.
 struct Event {

@@ -83,6 +83,7 @@ void ClientStream::begin(bool native, bool)
     } else
         writer_.reset(), resumable_ = nullptr, in_writer_ = 0;
     usage_ = {}, fault_ = {};
+    untellable_.clear();
     answer_model_.clear(), finish_reason_.clear(), media_type_.clear();
 }
 
@@ -196,6 +197,12 @@ bool ClientStream::event(const dispatch::Event& e)
     case EventKind::Fault:
         if (e.fault) fail_with(*e.fault);
         return committed_;
+    case EventKind::Lost: {
+        constexpr std::size_t most = 16, longest = 64;
+        const auto what = "answer." + std::string(e.name.substr(0, longest));
+        if (!e.name.empty() && untellable_.size() < most && std::find(untellable_.begin(), untellable_.end(), what) == untellable_.end()) untellable_.push_back(what);
+        return true;
+    }
     case EventKind::Bytes: // its end is that of the upstream's body
         if (media_type_.empty()) media_type_ = e.name.empty() ? "application/octet-stream" : e.name;
         content_ = finished_ = true;
@@ -211,6 +218,15 @@ bool ClientStream::event(const dispatch::Event& e)
         return false;
     }
     return true;
+}
+
+std::vector<std::string> ClientStream::lost() const
+{
+    if (!writer_) return {};
+    auto all = untellable_;
+    for (const auto& what : writer_->lost())
+        if (std::find(all.begin(), all.end(), what) == all.end()) all.push_back(what);
+    return all;
 }
 
 void ClientStream::write(const dispatch::Event& e)

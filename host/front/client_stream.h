@@ -81,8 +81,9 @@ public:
     [[nodiscard]] const dispatch::Usage& usage() const noexcept override { return usage_; }
     [[nodiscard]] const std::string& answer_model() const noexcept { return answer_model_; }
     [[nodiscard]] const std::string& finish_reason() const noexcept { return finish_reason_; }
-    /// What the answer said and the client's dialect has no place for; all of it once the answer is written.
-    [[nodiscard]] std::span<const std::string> lost() const noexcept { return writer_ ? writer_->lost() : std::span<const std::string>(); }
+    /// What the provider said and no event does, or the client's dialect has no place for; all of it once the answer is written. Nothing of
+    /// an answer that is relayed.
+    [[nodiscard]] std::vector<std::string> lost() const;
     [[nodiscard]] std::size_t candidate() const noexcept { return candidate_; }
     [[nodiscard]] std::size_t attempts() const noexcept { return attempts_; } ///< begun so far
     [[nodiscard]] int status() const noexcept { return status_; }
@@ -129,6 +130,7 @@ private:
     core::Fault fault_;
     dispatch::Usage usage_;
     std::string answer_model_, finish_reason_, media_type_;
+    std::vector<std::string> untellable_;   ///< as the provider's plugin says
     std::size_t candidate_ = 0, attempts_ = 0, counted_ = 0, in_writer_ = 0; ///< counted_: bytes, see count_held(); in_writer_: of content that the writer keeps
     std::uint64_t content_events_ = 0, choices_ = 0, ended_ = 0; ///< choices_, ended_: a bit for each
     std::int64_t first_content_us_ = -1;

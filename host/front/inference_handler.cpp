@@ -194,7 +194,8 @@ void ChatAnswer::add_headers(HeaderList& out, bool early, const ClientStream* st
 std::vector<std::string> ChatAnswer::dropped(const ClientStream* stream) const
 {
     auto all = dispatcher_.dropped();
-    if (stream) all.insert(all.end(), stream->lost().begin(), stream->lost().end());
+    if (stream)
+        for (auto& what : stream->lost()) all.push_back(std::move(what));
     return all;
 }
 

@@ -26,7 +26,7 @@ core::Fault fault_in(const portolan_event& e) { return fault_of_event(e.fault ? 
 portolan_status Incoming::event(const portolan_event& e) noexcept
 {
     if (stopped_) return PORTOLAN_E_CANCELLED;
-    if (e.kind < PORTOLAN_EV_START || e.kind > PORTOLAN_EV_MESSAGE) return PORTOLAN_OK;
+    if (e.kind < PORTOLAN_EV_START || e.kind > PORTOLAN_EV_LOST) return PORTOLAN_OK;
     if (e.kind == PORTOLAN_EV_RAW && !native_) return refuse("it sent RAW in an exchange that is not native");
     if (e.choice > max_index || e.index > max_index) return refuse("it sent a choice or tool call with a number over 1024");
     dispatch::Event event{.kind = static_cast<dispatch::EventKind>(e.kind), .choice = e.choice, .index = e.index, .data = view(e.data),

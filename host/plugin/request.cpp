@@ -59,6 +59,7 @@ SAME(dispatch::EventKind::Extra, PORTOLAN_EV_EXTRA);
 SAME(dispatch::EventKind::Bytes, PORTOLAN_EV_BYTES);
 SAME(dispatch::EventKind::Raw, PORTOLAN_EV_RAW);
 SAME(dispatch::EventKind::Message, PORTOLAN_EV_MESSAGE);
+SAME(dispatch::EventKind::Lost, PORTOLAN_EV_LOST);
 #undef SAME
 
 portolan_request abi_request(const dispatch::ProviderRequest& from, const Component& about, RequestStore& store)

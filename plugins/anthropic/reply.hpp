@@ -132,7 +132,8 @@ private:
             if (!block.answers) out.tool_begin(block.tool = tools_++, text(b, "/id"), block.name);
             const auto input = b.value("input", json());
             if (input.is_object() && !input.empty()) arguments(block, input.dump(), out);
-        }
+        } else
+            out.lost(block.type); // a tool of Anthropic's own and what it found
     }
 
     void delta(std::size_t index, const json& d, portolan::Events& out)

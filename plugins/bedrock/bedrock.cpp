@@ -128,6 +128,9 @@ private:
     void whole_block(std::int64_t index, const json& b, portolan::Events& out)
     {
         if (const auto t = text(b, "/text"); !t.empty()) out.text(t);
+        for (const char* other : {"image", "video", "audio", "document"})
+            if (b.contains(other)) out.lost(other);
+        if (b.contains("toolResult")) out.lost("tool_result");
         if (b.contains("toolUse")) {
             begin(index, b, out);
             if (auto& block = blocks_[index]; block.tool && b["toolUse"].contains("input")) arguments(block, b["toolUse"]["input"].dump(), out);
@@ -157,11 +160,14 @@ private:
         if (name.ends_with("Exception") || j.contains("message")) out.fault(fault_of(name, text(j, "/message"), 0), text(j, "/message"));
     }
 
-    /// Tools that the service runs itself are its own affair; their results are in the text.
+    /// Tools that the service runs itself are its own affair; what they found is in the text.
     void begin(std::int64_t index, const json& start, portolan::Events& out)
     {
         auto& block = blocks_[index] = {};
-        if (!start.contains("toolUse") || text(start, "/toolUse/type") == "server_tool_use") return;
+        if (start.contains("toolResult")) out.lost("tool_result");
+        if (start.contains("image")) out.lost("image");
+        if (!start.contains("toolUse")) return;
+        if (text(start, "/toolUse/type") == "server_tool_use") return out.lost("server_tool_use");
         const auto name = text(start, "/toolUse/name");
         block.tool = true, block.answers = by_tool_ && name == bedrock::answer_tool;
         if (!block.answers) out.tool_begin(block.index = tools_++, text(start, "/toolUse/toolUseId"), name);

@@ -168,9 +168,11 @@ private:
         else if (const auto text = portolan::text(item, "/arguments"); !text.empty())
             out.tool_args(call->index, text);
     }
-    /// What must come back, and where the text is from.
+    /// What must come back, and where the text is from. What OpenAI's own tools did and found has no form in a chat's answer.
     static void done(const json& item, portolan::Events& out)
     {
+        const auto kind = portolan::text(item, "/type");
+        if (kind != "message" && kind != "reasoning" && !is_call(kind)) out.lost(kind);
         const auto sealed = portolan::text(item, "/encrypted_content");
         if (portolan::text(item, "/type") == "reasoning" && !sealed.empty())
             out.message(json{{"reasoning_details", json::array({json{{"type", "reasoning.encrypted"}, {"data", sealed}, {"id", portolan::text(item, "/id")}, {"format", own_format}}})}}.dump());

@@ -212,6 +212,9 @@ private:
             thought ? out.reasoning(piece) : out.text(piece);
         }
         if (p.contains("inlineData") && !thought) picture(p["inlineData"], out);
+        if (p.contains("executableCode")) out.lost("executable_code");
+        if (p.contains("codeExecutionResult")) out.lost("code_execution_result");
+        if (p.contains("fileData")) out.lost("file_data");
         if (!signature.empty() && p.contains("text")) seal(signature, {}, out);
     }
 

@@ -20,7 +20,7 @@ MUTANTS = [
      "field) PORTOLAN_NX;\n    void (*trailer)(portolan_handle call, portolan_str name) PORTOLAN_NX;\n} portolan_http;"),
     ("a function is appended to a face", GOOD, "} portolan_generator;",
      "    void (*hint)(void *run, const portolan_call *) PORTOLAN_NX;\n} portolan_generator;"),
-    ("an event kind is added", GOOD, "PORTOLAN_EV_MESSAGE = 14 ", "PORTOLAN_EV_MESSAGE = 14, PORTOLAN_EV_NEW = 15 "),
+    ("an event kind is added", GOOD, "PORTOLAN_EV_LOST = 15 ", "PORTOLAN_EV_LOST = 15, PORTOLAN_EV_NEW = 16 "),
     ("an operation is added", GOOD, "PORTOLAN_OP_HEALTH = 13 ", "PORTOLAN_OP_HEALTH = 13, PORTOLAN_OP_VIDEO = 14 "),
     ("a face is added", GOOD, '#define PORTOLAN_GENERATOR "portolan.generator/1"',
      '#define PORTOLAN_GENERATOR "portolan.generator/1"\n#define PORTOLAN_SIGNER "portolan.signer/1"'),

@@ -17,7 +17,7 @@ namespace {
 Recorder& recorder(portolan_handle call) { return *reinterpret_cast<Recorder*>(static_cast<std::uintptr_t>(call)); }
 
 const char* const kinds[] = {"",      "start", "text",  "reasoning", "tool_begin", "tool_args", "finish",
-                             "usage", "fault", "chunk", "result",    "extra",      "bytes",     "raw", "message"};
+                             "usage", "fault", "chunk", "result",    "extra",      "bytes",     "raw", "message", "lost"};
 const char* const faults[] = {"none",    "unknown",  "auth",       "quota",  "rate_limit", "bad_request", "too_long",
                               "content", "no_model", "overloaded", "server", "timeout",    "network",     "bad_reply"};
 

@@ -178,11 +178,15 @@ class AnswerLosses(unittest.TestCase):
         cls.upstream.close()
 
     def ask(self, dialect, name, stream):
+        return self.ask_at(self.host, dialect, name, stream)
+
+    @staticmethod
+    def ask_at(host, dialect, name, stream):
         body = DIALECTS[dialect][""]
         if dialect == "gemini":
             verb = "streamGenerateContent?alt=sse" if stream else "generateContent"
-            return self.host.ask("POST", f"/v1beta/models/up%2F{name}:{verb}", body)
-        return self.host.ask("POST", PATHS[dialect], {**body, "model": "up/" + name, **({"stream": True} if stream else {})})
+            return host.ask("POST", f"/v1beta/models/up%2F{name}:{verb}", body)
+        return host.ask("POST", PATHS[dialect], {**body, "model": "up/" + name, **({"stream": True} if stream else {})})
 
     def counted(self, dialect):
         own = {"messages": "anthropic", "chat": "openai"}.get(dialect, dialect)
@@ -202,6 +206,28 @@ class AnswerLosses(unittest.TestCase):
                         counts[dialect].update(lost)
                         self.assertNotIn(b"upstream_bad_reply", reply.body)
                         wait_until(lambda d=dialect: self.counted(d) == counts[d], what=f"{dict(counts[dialect])} to be counted")
+
+    def test_what_a_providers_own_tools_did_is_lost_to_every_other_dialect(self):
+        searched = [{"type": "server_tool_use", "id": "s", "name": "web_search", "input": {}}, {"type": "web_search_tool_result", "tool_use_id": "s", "content": []}]
+        ran = [{"executableCode": {"language": "PYTHON", "code": "1"}}, {"codeExecutionResult": {"outcome": "OUTCOME_OK", "output": "1"}}]
+        answers = {
+            "anthropic": ("messages", {"id": "m", "type": "message", "role": "assistant", "model": "m", "content": [*searched, {"type": "text", "text": "hi"}], "stop_reason": "end_turn",
+                                       "stop_sequence": None, "usage": {"input_tokens": 1, "output_tokens": 1}}, {"server_tool_use", "web_search_tool_result"}),
+            "gemini": ("gemini", {"candidates": [{"content": {"role": "model", "parts": [*ran, {"text": "hi"}]}, "finishReason": "STOP"}]}, {"executable_code", "code_execution_result"}),
+            "openai-responses": ("responses", {"id": "r", "object": "response", "status": "completed", "model": "m", "output": [
+                {"type": "web_search_call", "id": "w", "status": "completed"}, {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "hi", "annotations": []}]}]},
+                {"web_search_call"}),
+            "bedrock": ("", {"output": {"message": {"role": "assistant", "content": [{"toolUse": {"toolUseId": "t", "name": "search", "type": "server_tool_use", "input": {}}}, {"text": "hi"}]}},
+                             "stopReason": "end_turn"}, {"server_tool_use"}),
+        }
+        for kind, (own, answer, lost) in answers.items():
+            with Upstream(lambda call, answer=answer: call.reply(200, answer)) as upstream:
+                with Portolan(settings({"name": "up", "type": kind, "base_url": upstream.base, "api_key": "sk-test", "models": "any"})) as host:
+                    for dialect in DIALECTS:
+                        reply = self.ask_at(host, dialect, "claude-sonnet-4-5", False)
+                        told = set(reply.headers.get("x-portolan-dropped-params", "").split(", ")) - {""}
+                        with self.subTest(kind=kind, dialect=dialect):
+                            self.assertEqual((reply.status, told), (200, set() if dialect == own else {"answer." + what for what in lost}))
 
 
 if __name__ == "__main__":
