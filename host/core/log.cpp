@@ -13,7 +13,8 @@
 #include <memory>
 #include <mutex>
 #include <string>
-#include <vector>
+#include <thread>
+#include <utility>
 
 namespace core::log {
 
@@ -25,10 +26,11 @@ struct Writer {
     std::atomic<Level> level{Level::Off};
     std::atomic<bool> json{true};
     std::atomic<spdlog::async_logger*> logger{nullptr};
-    std::mutex mutex;                                            // of what follows
+    std::atomic<int> writing{0};        // threads that may hold the pointer
+    std::mutex mutex;                   // of what follows
     std::shared_ptr<spdlog::details::thread_pool> pool;
-    std::uint64_t dropped_before = 0;                            // by pools that are gone
-    std::vector<std::shared_ptr<spdlog::async_logger>> loggers;  // all ever made: a writing thread may still hold the pointer
+    std::shared_ptr<spdlog::async_logger> owned;
+    std::uint64_t dropped_before = 0;   // by pools that are gone
 };
 
 Writer& writer() noexcept
@@ -36,6 +38,15 @@ Writer& writer() noexcept
     static Writer& only = *new Writer; // never destroyed: threads may log while the process ends
     return only;
 }
+
+/// As long as one lives, stop() waits: a pool that is gone makes spdlog throw.
+class Writing {
+public:
+    Writing() noexcept { ++writer().writing; }
+    ~Writing() { --writer().writing; }
+    Writing(const Writing&) = delete;
+    Writing& operator=(const Writing&) = delete;
+};
 
 std::string_view name_of(Level level) noexcept
 {
@@ -71,15 +82,13 @@ std::string plain(std::string_view text)
 
 void hand_over(std::string_view line)
 {
-    auto* logger = writer().logger.load(std::memory_order_acquire);
+    const Writing here;
+    auto* logger = writer().logger.load();
     if (logger == nullptr) return;
-    try {
-        if (has_secret(line))
-            logger->log(spdlog::level::info, scrub(line));
-        else
-            logger->log(spdlog::level::info, spdlog::string_view_t(line.data(), line.size()));
-    } catch (const spdlog::spdlog_ex&) { // the log stopped since the pointer was read: the line came too late
-    }
+    if (has_secret(line))
+        logger->log(spdlog::level::info, scrub(line));
+    else
+        logger->log(spdlog::level::info, spdlog::string_view_t(line.data(), line.size()));
 }
 
 } // namespace
@@ -97,9 +106,9 @@ void start(Level level, bool json)
         json ? R"({"ts":"%Y-%m-%dT%H:%M:%S.%eZ","level":%v})" : "%Y-%m-%dT%H:%M:%S.%eZ %v", spdlog::pattern_time_type::utc, "\n"));
     logger->set_level(spdlog::level::trace);
     logger->set_error_handler([](const std::string&) {}); // a stderr that is gone: nobody to tell
-    w.loggers.push_back(logger);
     w.json = json;
-    w.logger.store(logger.get(), std::memory_order_release);
+    w.owned = std::move(logger);
+    w.logger = w.owned.get();
     w.level = level;
 }
 
@@ -109,14 +118,16 @@ void stop() noexcept
     w.level = Level::Off;
     const std::lock_guard lock(w.mutex);
     if (!w.pool) return;
-    w.logger.store(nullptr, std::memory_order_release);
+    w.logger = nullptr;
+    while (w.writing > 0) std::this_thread::yield(); // each only puts a line into the queue
     w.dropped_before += w.pool->overrun_counter();
     w.pool.reset(); // writes what is queued, then joins
+    w.owned.reset();
 }
 
 void set_level(Level level) noexcept
 {
-    if (writer().logger.load(std::memory_order_acquire) != nullptr) writer().level = level;
+    if (writer().logger.load() != nullptr) writer().level = level;
 }
 
 void write(Level level, std::string_view message)
