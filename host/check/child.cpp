@@ -3,6 +3,7 @@
 #include "check/fake_host.h"
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <csignal>
 #include <cstring>
@@ -24,6 +25,7 @@ namespace {
 
 /// Shared with the child; plain bytes, because the child may die at any instruction.
 struct Page {
+    std::atomic_flag noting; ///< one thread at a time says what it does; of several at once, one is enough
     char doing[256];
     char thrown[256];
 };
@@ -121,7 +123,9 @@ Finding obituary(int status, bool in_time, Rule crash_is, int timeout_ms)
 
 void now_doing(std::string_view what)
 {
-    if (page) put(page->doing, what);
+    if (!page || page->noting.test_and_set(std::memory_order_acquire)) return;
+    put(page->doing, what);
+    page->noting.clear(std::memory_order_release);
 }
 
 Findings in_child(const std::function<void(Findings&)>& test, Rule crash_is, int timeout_ms)
