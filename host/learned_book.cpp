@@ -1,6 +1,7 @@
 #include "learned_book.h"
 
 #include "core/log.h"
+#include "core/text.h"
 
 #include <cctype>
 #include <fstream>
@@ -16,14 +17,12 @@ constexpr std::string_view head = "portolan-learned 1 "; // then the number and 
 /// A name that is a file's whatever the operator called the route.
 std::string escaped(const std::string& name)
 {
-    constexpr char digits[] = "0123456789abcdef";
     std::string out;
     for (const char c : name) {
-        const auto byte = static_cast<unsigned char>(c);
-        if (std::isalnum(byte) || c == '-' || c == '_')
+        if (std::isalnum(static_cast<unsigned char>(c)) || c == '-' || c == '_')
             out += c;
         else
-            (out += '%') += {digits[byte >> 4], digits[byte & 15]};
+            (out += '%') += core::hex({&c, 1});
     }
     return out;
 }

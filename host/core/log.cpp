@@ -63,7 +63,6 @@ std::string_view name_of(Level level) noexcept
 /// For people: control bytes are shown, so that a line stays one line and a terminal is not talked to.
 std::string plain(std::string_view text)
 {
-    static constexpr char hex[] = "0123456789abcdef";
     std::string out;
     out.reserve(text.size());
     for (const char c : text) {
@@ -73,7 +72,7 @@ std::string plain(std::string_view text)
         else if (c == '\r')
             out += "\\r";
         else if (byte < 0x20 || byte == 0x7f)
-            ((out += "\\x") += hex[byte >> 4]) += hex[byte & 15];
+            (out += "\\x") += hex({&c, 1});
         else
             out += c;
     }

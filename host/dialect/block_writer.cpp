@@ -1,6 +1,7 @@
 #include "dialect/block_writer.h"
 
 #include "core/json_tree.h"
+#include "dialect/losses.h"
 
 #include <algorithm>
 #include <utility>
@@ -143,12 +144,9 @@ void BlockWriter::extra(std::string_view json_object, std::string&)
 /// Empty ones say nothing; nor do numbers and flags, which are no content.
 void BlockWriter::lose(std::string_view member, std::string_view json)
 {
-    constexpr std::size_t most = 16, longest = 64;
     const core::JsonTree tree(json);
     const auto value = tree.root();
-    if (value.string() ? value.inner().empty() : value.empty()) return;
-    auto name = "answer." + std::string(member.substr(0, longest));
-    if (lost_.size() < most && std::find(lost_.begin(), lost_.end(), name) == lost_.end()) lost_.push_back(std::move(name));
+    if (value.string() ? !value.inner().empty() : !value.empty()) note_loss(lost_, member);
 }
 
 /// A thought's seal, or something that only the provider can read.

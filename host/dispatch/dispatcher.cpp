@@ -210,8 +210,10 @@ wire::Task<Fault> Dispatcher::attempts(const Job& job, Answer* answer, Answer* u
         if (last.kind == FaultKind::None) co_return last;
         const bool over = aborted_ || last.kind == FaultKind::Cancelled || last.kind == FaultKind::Deadline;
         if (answer->committed() && broke.kind == FaultKind::None) broke = last;
-        if ((over || !answer->may_go_on(last)) && (aborted_ || broke.kind == FaultKind::None)) co_return last;
-        if (over || !answer->may_go_on(last)) co_return broke;
+        if (over || !answer->may_go_on(last)) {
+            if (aborted_ || broke.kind == FaultKind::None) co_return last;
+            co_return broke;
+        }
         if (static_cast<std::int64_t>(out.begun) >= job.max_attempts) break;
         if (!answer->prefix().empty()) plan.need_prefill();
         step = plan.after(last, now(), out.attempts.back().retry_after_said);

@@ -1,6 +1,7 @@
 #include "front/client_stream.h"
 
 #include "core/conceal.h"
+#include "dialect/losses.h"
 
 #include <algorithm>
 #include <bit>
@@ -197,12 +198,9 @@ bool ClientStream::event(const dispatch::Event& e)
     case EventKind::Fault:
         if (e.fault) fail_with(*e.fault);
         return committed_;
-    case EventKind::Lost: {
-        constexpr std::size_t most = 16, longest = 64;
-        const auto what = "answer." + std::string(e.name.substr(0, longest));
-        if (!e.name.empty() && untellable_.size() < most && std::find(untellable_.begin(), untellable_.end(), what) == untellable_.end()) untellable_.push_back(what);
+    case EventKind::Lost:
+        if (!e.name.empty()) dialect::note_loss(untellable_, e.name);
         return true;
-    }
     case EventKind::Bytes: // its end is that of the upstream's body
         if (media_type_.empty()) media_type_ = e.name.empty() ? "application/octet-stream" : e.name;
         content_ = finished_ = true;

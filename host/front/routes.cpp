@@ -136,12 +136,10 @@ wire::Task<void> nothing_here(const Visit& v)
     co_await reply_error(v.exchange, fault, v.request_id);
 }
 
-wire::Task<void> infer_gemini(const Visit& v, std::string_view rest, std::string_view label)
+wire::Task<void> infer_gemini(const Visit& v, const Caller& caller, std::string_view rest, std::string_view label)
 {
     const auto way = gemini_way(rest, v.exchange.head().query);
     if (way.method == GeminiWay::Method::None) {
-        const auto caller = co_await admit(v, core::Scope::Chat, label);
-        if (!caller) co_return;
         co_await nothing_here(v);
         v.context.requests(label, v.exchange.status(), false).add();
         co_return;
@@ -151,7 +149,7 @@ wire::Task<void> infer_gemini(const Visit& v, std::string_view rest, std::string
                     .model = way.model,
                     .stream = way.method == GeminiWay::Method::Stream,
                     .label = label};
-    co_await infer(v, door);
+    co_await answer_chat(v.exchange, v.context, v.runtime, caller, v.request_id, door);
 }
 
 wire::Task<void> answer(const Visit& v, const Route& route, std::string_view rest)
@@ -159,7 +157,7 @@ wire::Task<void> answer(const Visit& v, const Route& route, std::string_view res
     const auto caller = co_await admit(v, route.scope, route.label);
     if (!caller) co_return;
     switch (route.answers) {
-    case Answers::Gemini: break; // infer_gemini
+    case Answers::Gemini: co_await infer_gemini(v, *caller, rest, route.label); co_return;
     case Answers::Models: co_await list_models(v.exchange, v.runtime, v.request_id); break;
     case Answers::Model: co_await show_model(v.exchange, v.runtime, rest, v.request_id); break;
     case Answers::Health: co_await show_health(v.exchange, v.context); break;
@@ -192,10 +190,7 @@ wire::Task<void> serve(wire::Exchange& exchange, LoopContext& context)
     }
     std::string_view rest;
     if (const Route* route = route_of(head.path, head.method, rest)) {
-        if (route->answers == Answers::Gemini)
-            co_await infer_gemini(visit, rest, route->label);
-        else
-            co_await answer(visit, *route, rest);
+        co_await answer(visit, *route, rest);
         co_return;
     }
     std::string methods = inference ? "POST" : methods_of(head.path);

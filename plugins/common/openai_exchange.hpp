@@ -236,10 +236,7 @@ private:
     /// Its bytes are the client's; the host hears that there was something, of usage and errors, and of the end.
     void media_event(const portolan::Frame& f, std::string_view data, portolan::Events& out) const
     {
-        std::string_view type;
-        portolan::members(data, [&](std::string_view key, std::string_view value) {
-            if (key == "type") type = value.substr(std::min<std::size_t>(1, value.size()), value.size() < 2 ? 0 : value.size() - 2);
-        });
+        const auto type = type_of(data);
         if (!data.empty()) out.chunk(data), tell_usage(data, out);
         const bool last = type.ends_with(".done") || type.ends_with(".completed");
         if (last) out.finish("stop");

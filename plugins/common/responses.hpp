@@ -25,6 +25,16 @@ inline std::int32_t fault_of(std::string_view code)
     return PORTOLAN_FAULT_SERVER;
 }
 
+/// The member "type" of an event; some servers leave the event line out.
+inline std::string_view type_of(std::string_view data)
+{
+    std::string_view type;
+    portolan::members(data, [&](std::string_view key, std::string_view value) {
+        if (key == "type" && value.size() > 2) type = value.substr(1, value.size() - 2);
+    });
+    return type;
+}
+
 /// The events of the Responses dialect, which the host does not read for itself. The client gets the bytes anyway.
 class ResponsesReader {
 public:
@@ -57,15 +67,6 @@ public:
     void end(const json& response, portolan::Events& out) const { last(response, out); }
 
 private:
-    static std::string_view type_of(std::string_view data) // some servers leave the event line out
-    {
-        std::string_view type;
-        portolan::members(data, [&](std::string_view key, std::string_view value) {
-            if (key == "type" && value.size() > 2) type = value.substr(1, value.size() - 2);
-        });
-        return type;
-    }
-
     void last(const json& response, portolan::Events& out) const
     {
         out.start(portolan::text(response, "/id"), portolan::text(response, "/model"));
