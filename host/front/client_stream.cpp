@@ -210,7 +210,7 @@ bool ClientStream::event(const dispatch::Event& e)
     if (!relay_)
         write(e);
     else if (!raw_seen_)
-        untold_.event(e); // its bytes may follow, or never
+        untold_.keep(e, cutter_ && cutter_->owns(e.data)); // its bytes may follow, or never
     if (resumable_ && resumable_->differs()) {
         fail_with({.kind = core::FaultKind::Exhausted, .message = "The answer broke off, and another one does not begin like it."});
         return false;

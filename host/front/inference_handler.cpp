@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <memory>
 #include <optional>
 
 namespace front {
@@ -58,16 +59,26 @@ std::vector<dispatch::Candidate> candidates_of(const routing::Decision& decision
     return out;
 }
 
+struct Asked {
+    wire::Exchange& exchange;
+    LoopContext& context;
+    const Runtime& runtime;
+    const Caller& caller;
+    const std::string& request_id;
+    const Door& door;
+    std::int64_t began_us; ///< steady clock
+};
+
 /// One request, from its bytes to its line in the log.
 class ChatAnswer {
 public:
-    ChatAnswer(wire::Exchange& exchange, LoopContext& context, const Runtime& runtime, const Caller& caller, const std::string& request_id, const Door& door)
-        : exchange_(exchange), context_(context), runtime_(runtime), caller_(caller), id_(request_id), dispatcher_(*context.pool, *context.services->clock),
-          began_us_(context.services->clock->steady_us()), door_(door), dialect_(door.dialect)
+    explicit ChatAnswer(const Asked& asked)
+        : exchange_(asked.exchange), context_(asked.context), runtime_(asked.runtime), caller_(asked.caller), id_(asked.request_id),
+          dispatcher_(*context_.pool, *context_.services->clock), began_us_(asked.began_us), door_(asked.door), dialect_(asked.door.dialect)
     {
     }
 
-    wire::Task<void> run();
+    wire::Task<void> run(core::Result<std::string_view> body);
 
 private:
     core::Result<dialect::ChatRequest> read(std::string_view body) const;
@@ -106,7 +117,8 @@ private:
     std::string query_;
     std::optional<ChatAsk> ask_;
     std::optional<routing::Decision> decision_;
-    std::optional<ClientStream> stream_, understudy_; ///< understudy_: of an attempt beside the first
+    std::optional<ClientStream> stream_;
+    std::unique_ptr<ClientStream> understudy_; ///< of an attempt beside the first
     ClientStream* live_ = nullptr;          ///< the one that answers, or did
     std::optional<Idempotency::Claim> claim_;
     std::shared_ptr<KeptAnswer> kept_;
@@ -204,8 +216,8 @@ void ChatAnswer::open_streams(ClientStream::Options options, bool hedged)
     if (hedged) {
         auto beside = options;
         beside.understudy = true;
-        understudy_.emplace(exchange_, *dialect_, std::move(beside), [this](HeaderList& out, bool early) { add_headers(out, early, &*understudy_); },
-                            &context_.heartbeats);
+        const auto fill = [this](HeaderList& out, bool early) { add_headers(out, early, understudy_.get()); };
+        understudy_ = std::make_unique<ClientStream>(exchange_, *dialect_, std::move(beside), fill, &context_.heartbeats);
     }
     stream_.emplace(exchange_, *dialect_, std::move(options), [this](HeaderList& out, bool early) { add_headers(out, early, &*stream_); }, &context_.heartbeats);
     live_ = &*stream_;
@@ -279,8 +291,8 @@ wire::Task<void> ChatAnswer::answer()
         job.hedge_after_us = rules.hedging_after_ms > 0 ? rules.hedging_after_ms * 1000 : usual;
         if (job.hedge_after_us >= 0) job.hedging = &context_.services->hedging;
     }
-    outcome_ = co_await dispatcher_.run(job, *stream_, understudy_ ? &*understudy_ : nullptr);
-    if (outcome_.understudy) live_ = &*understudy_;
+    outcome_ = co_await dispatcher_.run(job, *stream_, understudy_.get());
+    if (outcome_.understudy) live_ = understudy_.get();
     if (hedged && live_->first_content_us() >= 0) context_.services->hedging.observed(hedging_key(), live_->first_content_us() - begun);
     if (live_->detached()) outcome_.fault = core::client_gone();
     if (door_.op == core::Op::CountTokens && outcome_.fault.kind == FaultKind::NoCapableModel) {
@@ -342,9 +354,8 @@ void ChatAnswer::client_left(wire::Gone gone)
     if (understudy_) understudy_->detach();
 }
 
-wire::Task<void> ChatAnswer::run()
+wire::Task<void> ChatAnswer::run(core::Result<std::string_view> body)
 {
-    const auto body = co_await exchange_.read_body(static_cast<std::size_t>(runtime_.config->server.max_body_bytes));
     if (!body) {
         if (body.fault().kind == FaultKind::Cancelled)
             outcome_.fault = body.fault();
@@ -409,13 +420,22 @@ void ChatAnswer::account()
     front::account(a, context_);
 }
 
+wire::Task<void> answer_body(Asked asked, core::Result<std::string_view> body)
+{
+    ChatAnswer answer(asked);
+    co_await answer.run(std::move(body));
+}
+
 } // namespace
 
+/// What an answer needs is made when the body is there: a client that sends it slowly holds little.
 wire::Task<void> answer_chat(wire::Exchange& exchange, LoopContext& context, const Runtime& runtime, const Caller& caller,
                              const std::string& request_id, const Door& door)
 {
-    ChatAnswer answer(exchange, context, runtime, caller, request_id, door);
-    co_await answer.run();
+    const Asked asked{exchange, context, runtime, caller, request_id, door, context.services->clock->steady_us()};
+    auto body = co_await exchange.read_body(static_cast<std::size_t>(runtime.config->server.max_body_bytes));
+    auto answered = answer_body(asked, std::move(body));
+    co_await std::move(answered);
 }
 
 } // namespace front

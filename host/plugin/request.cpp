@@ -93,6 +93,7 @@ portolan_request abi_request(const dispatch::ProviderRequest& from, const Compon
 void fill_pairs(std::span<const dispatch::Pair> pairs, std::vector<portolan_pair>& out)
 {
     out.clear();
+    out.reserve(pairs.size());
     for (const auto& [name, value] : pairs) out.push_back({to_abi(name), to_abi(value)});
 }
 

@@ -106,12 +106,12 @@ wire::Task<core::Result<const wire::ReplyHead*>> Attempt::send(const wire::Clien
     co_return co_await call_->send(request);
 }
 
-wire::Task<core::Result<std::string_view>> Attempt::read(std::int64_t deadline_us)
+wire::Task<core::Result<std::string_view>> Attempt::read(std::int64_t deadline_us, wire::Pieces pieces)
 {
     // bytes that keep coming never wait, so no timeout would ever end them
     if (deadline_us && now() > deadline_us) co_return core::out_of_time();
     const Waiting waiting(*this);
-    co_return co_await call_->read();
+    co_return co_await call_->read(pieces);
 }
 
 wire::Task<bool> Attempt::on_thread(std::function<void()> call)
@@ -352,7 +352,9 @@ wire::Task<Fault> Attempt::read_reply(const AttemptRequest& request, dispatch::P
     auto content = sink.content_events();
     if (!whole_wanted) call_->set_read_deadline(first_token_us);
     for (bool open = true; open;) {
-        auto bytes = co_await read(request.deadline_us);
+        // before there is content every piece is judged by itself: content commits to an upstream, whatever comes after it at the same time
+        const auto pieces = whole_wanted || sink.has_content() ? wire::Pieces::Together : wire::Pieces::AsSent;
+        auto bytes = co_await read(request.deadline_us, pieces);
         if (!bytes) {
             auto fault = std::move(bytes).fault();
             // a server that says goodbye and then drops the connection or keeps it open has still answered
@@ -360,11 +362,9 @@ wire::Task<Fault> Attempt::read_reply(const AttemptRequest& request, dispatch::P
             if (fault.kind == FaultKind::Broken) fault = {.kind = FaultKind::Truncated, .message = "The upstream's connection broke in the middle of the answer."};
             co_return fault;
         }
-        open = !bytes->empty();
-        if (open)
-            cutter.feed(*bytes);
-        else
-            cutter.close();
+        open = !bytes->empty() && !(pieces == wire::Pieces::Together && call_->complete());
+        cutter.feed(*bytes);
+        if (!open) cutter.close();
         Handed handed;
         if (request.endpoint->provider->blocks()) {
             BufferedEvents events;
@@ -376,10 +376,11 @@ wire::Task<Fault> Attempt::read_reply(const AttemptRequest& request, dispatch::P
         } else
             handed = hand_over(clock_, request, exchange, reply, framing, cutter, sink, &sink);
         if (handed.fault.kind != FaultKind::None) {
-            if (handed.by_plugin) co_await sink.flush();
+            if (handed.by_plugin || pieces == wire::Pieces::Together) co_await sink.flush();
             co_return handed.fault;
         }
         note_content(sink, result);
+        if (!cutter.borrows()) call_->used_up(); // a client that does not read must not hold it
         const bool there = co_await sink.flush();
         if (!there) co_return core::client_gone();
         if (const auto* found = sink.fault()) co_return *found; // what it keeps may have become too much
@@ -412,7 +413,7 @@ wire::Task<Fault> Attempt::read_error(const AttemptRequest& request, dispatch::P
 {
     std::string body;
     while (body.size() < largest_error_body) {
-        auto bytes = co_await read(request.deadline_us);
+        auto bytes = co_await read(request.deadline_us, wire::Pieces::Together);
         if (!bytes || bytes->empty()) break; // a cut error is still an error
         body.append(bytes->substr(0, largest_error_body - body.size()));
     }

@@ -71,7 +71,7 @@ private:
         Attempt& attempt_;
     };
     wire::Task<core::Result<const wire::ReplyHead*>> send(const wire::ClientRequest& request);
-    wire::Task<core::Result<std::string_view>> read(std::int64_t deadline_us);
+    wire::Task<core::Result<std::string_view>> read(std::int64_t deadline_us, wire::Pieces pieces);
     wire::Task<core::Fault> generate(const AttemptRequest& request, AnswerSink& sink, AttemptResult& result);
     using Opened = core::Result<std::unique_ptr<dispatch::ProviderExchange>>;
     wire::Task<Opened> open_exchange(const AttemptRequest& request);

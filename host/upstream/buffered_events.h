@@ -3,7 +3,7 @@
 
 #include "dispatch/provider.h"
 
-#include <optional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -13,11 +13,17 @@ class BufferedEvents : public dispatch::EventSink {
 public:
     bool event(const dispatch::Event& e) override
     {
-        Kept k{e, std::string(e.data), std::string(e.id), std::string(e.name), {}, {}};
-        if (e.usage) k.usage = *e.usage;
-        if (e.fault) k.fault = *e.fault;
-        kept_.push_back(std::move(k));
+        keep(e, false);
         return true;
+    }
+    /// `lasts`: its data is valid until it is replayed or cleared, so that it need not be copied.
+    void keep(const dispatch::Event& e, bool lasts)
+    {
+        auto& k = kept_.emplace_back(Kept{e, {}, {}, {}, {}, {}});
+        if (!lasts) k.data = e.data;
+        k.id = e.id, k.name = e.name;
+        if (e.usage) k.usage = std::make_unique<dispatch::Usage>(*e.usage);
+        if (e.fault) k.fault = std::make_unique<core::Fault>(*e.fault);
     }
     [[nodiscard]] bool empty() const noexcept { return kept_.empty(); }
     void clear() noexcept { kept_.clear(); }
@@ -25,8 +31,9 @@ public:
     void replay(dispatch::EventSink& sink)
     {
         for (auto& k : kept_) {
-            k.event.data = k.data, k.event.id = k.id, k.event.name = k.name;
-            k.event.usage = k.usage ? &*k.usage : nullptr, k.event.fault = k.fault ? &*k.fault : nullptr;
+            if (!k.data.empty()) k.event.data = k.data;
+            k.event.id = k.id, k.event.name = k.name;
+            k.event.usage = k.usage.get(), k.event.fault = k.fault.get();
             if (!sink.event(k.event)) break;
         }
         kept_.clear();
@@ -36,8 +43,8 @@ private:
     struct Kept {
         dispatch::Event event;
         std::string data, id, name;
-        std::optional<dispatch::Usage> usage;
-        std::optional<core::Fault> fault;
+        std::unique_ptr<dispatch::Usage> usage; // rare, and large
+        std::unique_ptr<core::Fault> fault;
     };
     std::vector<Kept> kept_;
 };

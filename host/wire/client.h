@@ -54,6 +54,11 @@ struct ClientCounters { ///< [shared] over all loops
     std::atomic<std::uint64_t> connects{0}, reuses{0}, stale_retries{0};
 };
 
+enum class Pieces : std::uint8_t {
+    AsSent,  ///< a chunk of the peer's, or what has come of it
+    Together ///< whatever came at once
+};
+
 /// One request to an upstream. On one loop. Destroying it closes the connection unless the reply was read to its end.
 class ClientCall {
 public:
@@ -62,11 +67,15 @@ public:
     /// reused connection turns out to be closed before any byte of the reply. Fails with Unreachable, Stale, Broken, Slow, BadReply,
     /// Cancelled, Deadline, PluginFailed (target or a header could split the request). The request's views must stay valid until it returns.
     virtual Task<core::Result<const ReplyHead*>> send(const ClientRequest& request) = 0;
-    /// The next piece of the decoded body, as the network brought it; empty: it is complete. The view is valid until the next call.
+    /// The next piece of the decoded body; empty: it is complete. The view is valid until the next call.
     /// Fails with Broken (cut), Slow (idle), BadReply (framing), Cancelled, Deadline.
-    virtual Task<core::Result<std::string_view>> read() = 0;
+    virtual Task<core::Result<std::string_view>> read(Pieces pieces = Pieces::AsSent) = 0;
     /// Read timeouts from now on: the next read() ends with Slow at this loop time if nothing came; 0: idle_us as usual.
     virtual void set_read_deadline(std::int64_t steady_us) noexcept = 0;
+    /// What read() gave last was the end of the reply; the next one would be empty.
+    [[nodiscard]] virtual bool complete() const noexcept = 0;
+    /// Nobody needs what read() gave last: its memory may go to other calls before the next read().
+    virtual void used_up() noexcept = 0;
     /// From another coroutine of the loop: closes; what waits fails with Cancelled.
     virtual void abort() noexcept = 0;
     [[nodiscard]] virtual bool reused() const noexcept = 0;

@@ -5,6 +5,7 @@
 #include "wire/client_upload.h"
 
 #include <algorithm>
+#include <cstring>
 
 namespace wire {
 
@@ -31,7 +32,7 @@ public:
     }
 
     Task<core::Result<const ReplyHead*>> send(const ClientRequest& request) override;
-    Task<core::Result<std::string_view>> read() override;
+    Task<core::Result<std::string_view>> read(Pieces pieces) override;
 
     void set_read_deadline(std::int64_t steady_us) noexcept override
     {
@@ -44,6 +45,11 @@ public:
         abort_.trigger();
         if (transport_) transport_->close(true);
     }
+    void used_up() noexcept override
+    {
+        if (unread_.empty()) give_buffer();
+    }
+    bool complete() const noexcept override { return scratch_->reply.complete(); }
     bool reused() const noexcept override { return reused_; }
 
 private:
@@ -62,11 +68,13 @@ private:
     void finish();
     void drop() noexcept;
     void give_buffer() noexcept;
+    Task<IoResult> receive();
+    core::Result<std::string_view> take_all();
 
     std::shared_ptr<IdleConnections> pool_;
     std::unique_ptr<Scratch> scratch_;
     std::unique_ptr<Transport> transport_;
-    std::unique_ptr<char[]> buffer_; ///< of IdleConnections::buffer_size, only while a reply is read
+    std::unique_ptr<char[]> buffer_; ///< of IdleConnections::buffer_size, only while there is something in it
     std::string_view unread_;        ///< of buffer_
     std::shared_ptr<Upload> upload_; ///< a large body on its way
     ClientTimeouts timeouts_;
@@ -216,15 +224,30 @@ Task<core::Status> Call::stop_upload()
     co_return core::Done{};
 }
 
+/// Waits for bytes, without memory for them until they are there: they are unread_ then.
+Task<IoResult> Call::receive()
+{
+    for (;;) {
+        if (!buffer_) buffer_ = pool_->take_buffer();
+        const auto got = transport_->try_read({buffer_.get(), IdleConnections::buffer_size});
+        if (got.bytes || !got) {
+            unread_ = {buffer_.get(), got.bytes};
+            co_return got;
+        }
+        give_buffer();
+        const auto why = co_await transport_->readable();
+        if (why != IoError::None) co_return IoResult{0, why};
+    }
+}
+
 Task<core::Status> Call::read_head(std::int64_t sent_at)
 {
-    if (!buffer_) buffer_ = pool_->take_buffer();
     // While a body is going out, its end starts the clock (run_upload).
     transport_->set_read_deadline(upload_ && !upload_->done
                                       ? timeouts_.deadline_us
                                       : sooner(after(timeouts_.first_byte_us), timeouts_.deadline_us));
     for (;;) {
-        const auto got = co_await transport_->read_some({buffer_.get(), IdleConnections::buffer_size});
+        const auto got = co_await receive();
         if (aborted_) co_return Fault{FaultKind::Cancelled, "cancelled"};
         if (!got) {
             const bool gone = got.error != IoError::Timeout && got.error != IoError::Closed;
@@ -234,21 +257,36 @@ Task<core::Status> Call::read_head(std::int64_t sent_at)
                               reply().started() ? "the upstream closed the connection within the head of its reply"
                                                 : "the upstream closed the connection without an answer");
         }
-        unread_ = {buffer_.get(), got.bytes};
         const auto complete = reply().take_head(unread_);
         if (!complete) co_return complete.fault();
         if (*complete) co_return core::Done{};
     }
 }
 
-Task<core::Result<std::string_view>> Call::read()
+/// The body in all that was received, moved together where framing lies between.
+core::Result<std::string_view> Call::take_all()
+{
+    auto body = reply().take_body(unread_);
+    if (!body || body->empty()) return body;
+    char* const begin = buffer_.get() + (body->data() - buffer_.get());
+    char* end = begin + body->size();
+    while (!unread_.empty() && !reply().complete()) {
+        const auto more = reply().take_body(unread_);
+        if (!more || more->empty()) break; // what is wrong is said when this much is read
+        std::memmove(end, more->data(), more->size());
+        end += more->size();
+    }
+    return std::string_view(begin, static_cast<std::size_t>(end - begin));
+}
+
+Task<core::Result<std::string_view>> Call::read(Pieces pieces)
 {
     for (;;) {
         if (aborted_) co_return fail({FaultKind::Cancelled, "cancelled"});
         if (failed_.kind != FaultKind::None) co_return failed_;
         if (past_deadline()) co_return fail({FaultKind::Deadline, "the request's deadline passed"});
         if ((!unread_.empty() || reply().malformed()) && transport_) {
-            auto piece = reply().take_body(unread_);
+            auto piece = pieces == Pieces::Together ? take_all() : reply().take_body(unread_);
             if (!piece) co_return fail(std::move(piece).fault());
             if (reply().complete()) finish();
             if (!piece->empty()) co_return *piece;
@@ -259,11 +297,10 @@ Task<core::Result<std::string_view>> Call::read()
         }
         transport_->set_read_deadline(sooner(read_limit(), timeouts_.deadline_us));
         reading_ = true;
-        const auto got = co_await transport_->read_some({buffer_.get(), IdleConnections::buffer_size});
+        const auto got = co_await receive();
         reading_ = false;
-        if (got) {
-            unread_ = {buffer_.get(), got.bytes};
-        } else if (!aborted_ && got.error == IoError::Eof && reply().end()) {
+        if (got) continue;
+        if (!aborted_ && got.error == IoError::Eof && reply().end()) {
             finish();
         } else {
             co_return fail(failure(got.error, "the upstream stopped in the middle of its reply",

@@ -109,13 +109,8 @@ Task<bool> Connection::wait_for_request()
 
 bool Connection::take_desk_and_read(IoResult& got)
 {
-    auto desk = part_->take_desk();
-    got = channel_->try_read({desk->buffer.get(), desk->capacity});
-    desk->end = got.bytes;
-    if (got.bytes)
-        desk_ = std::move(desk);
-    else
-        part_->give_desk(std::move(desk));
+    got = channel_->try_read({part_->scratch.get(), ServerPart::first_read});
+    if (got.bytes) desk_ = part_->take_desk({part_->scratch.get(), got.bytes});
     return got.bytes != 0;
 }
 

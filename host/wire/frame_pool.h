@@ -56,7 +56,7 @@ private:
         Free* first = nullptr;
         std::size_t count = 0;
     };
-    static constexpr std::size_t step = 64, sizes = 64, most = 64; // frames up to 4 KiB, 64 of a size
+    static constexpr std::size_t step = 64, sizes = 128, most = 64; // frames up to 8 KiB, 64 of a size
     std::array<List, sizes> lists_{};
 };
 

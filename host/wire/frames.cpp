@@ -8,6 +8,13 @@
 
 namespace wire {
 
+namespace {
+
+constexpr std::size_t most_spare = 4 * 1024; ///< of a buffer that is empty
+constexpr std::size_t step = 1024, grows_by_steps = 128 * 1024;
+
+} // namespace
+
 Framing framing_of(std::string_view content_type) noexcept
 {
     const auto type = core::trim(content_type.substr(0, content_type.find(';')));
@@ -24,19 +31,34 @@ void Cutter::feed(std::string_view bytes)
 {
     joined_.clear();
     joining_ = false;
+    fed_ = {};
     if (at_ == current_.size()) {
-        current_ = bytes;
+        if (kept_.capacity() > most_spare) kept_ = std::string();
+        current_ = fed_ = bytes;
     } else {
-        // What is left over is almost always in kept_ already, because next() put it there.
-        if (current_.data() == kept_.data())
-            kept_.erase(0, at_);
-        else
-            kept_.assign(rest());
+        keep(bytes.size());
         kept_.append(bytes);
         current_ = kept_;
     }
     at_ = 0;
     lf_ = unknown;
+}
+
+/// Puts what is left over into kept_, with room for `more` bytes. A string would double its room for every frame that is cut.
+void Cutter::keep(std::size_t more)
+{
+    const auto left = rest();
+    const auto needed = left.size() + more;
+    if (needed > kept_.capacity()) {
+        std::string larger;
+        larger.reserve(needed < grows_by_steps ? (needed / step + 1) * step : needed + needed / 2);
+        larger.assign(left);
+        kept_.swap(larger);
+    } else if (current_.data() == kept_.data()) {
+        kept_.erase(0, at_);
+    } else {
+        kept_.assign(left);
+    }
 }
 
 void Cutter::close() noexcept { closed_ = true; }
@@ -106,7 +128,7 @@ core::Result<bool> Cutter::more()
     if (left.size() > limit_)
         return core::Fault{core::FaultKind::BadReply, "a frame of the reply is longer than the limit"};
     if (!left.empty() && current_.data() != kept_.data()) {
-        kept_.assign(left);
+        keep(0);
         current_ = kept_;
         at_ = 0;
     }
@@ -126,10 +148,10 @@ std::string_view Cutter::tail() const noexcept { return rest(); }
 bool Cutter::owns(std::string_view bytes) const noexcept
 {
     const std::less_equal<const char*> before;
-    const auto inside = [&](const std::string& held) {
+    const auto inside = [&](std::string_view held) {
         return before(held.data(), bytes.data()) && before(bytes.data() + bytes.size(), held.data() + held.size());
     };
-    return inside(kept_) || inside(joined_);
+    return inside(kept_) || inside(joined_) || inside(fed_);
 }
 
 } // namespace wire

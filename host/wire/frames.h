@@ -20,7 +20,7 @@ struct Piece {
 };
 
 /// Pull, not push: feed() a piece of the body, then next() until it says there is no more, feed again, close() at the end, next() again.
-/// Pieces point into the cutter's buffer (or the fed bytes when nothing was left over) and are valid until the next feed().
+/// Pieces point into the cutter's buffer, or into the fed bytes when nothing was left over; they are valid until the next feed().
 class Cutter {
 public:
     /// `limit`: largest frame in bytes, over it next() fails with BadReply.
@@ -28,7 +28,7 @@ public:
     Cutter(const Cutter&) = delete; // current_ points into kept_
     Cutter& operator=(const Cutter&) = delete;
 
-    void feed(std::string_view bytes); ///< the bytes must stay valid until next() said that there is no more
+    void feed(std::string_view bytes); ///< the bytes must stay valid until next() said that there is no more, for borrows() as long as pieces are in use
     void close() noexcept;             ///< the reply is complete
     /// True and a piece, false: feed more (after close(): nothing is left but tail()). Fails with BadReply for a frame that is too long,
     /// a broken AWS prelude or checksum, an AWS or SSE frame cut off by close() (an SSE block with data but no blank line is given out).
@@ -37,7 +37,9 @@ public:
     [[nodiscard]] std::string_view tail() const noexcept;
     /// Bytes of frames that are not whole yet.
     [[nodiscard]] std::size_t kept() const noexcept { return kept_.size() + joined_.size(); }
-    /// True if `bytes` lie in what this cutter holds, so that nobody needs to copy them before the next feed().
+    /// True if pieces may point into the fed bytes.
+    [[nodiscard]] bool borrows() const noexcept { return !fed_.empty(); }
+    /// True if `bytes` lie in what this cutter holds or borrows, so that nobody needs to copy them before the next feed().
     [[nodiscard]] bool owns(std::string_view bytes) const noexcept;
 
 private:
@@ -49,6 +51,7 @@ private:
     core::Result<bool> next_sse(Piece& out);
     core::Result<bool> next_aws(Piece& out);
     core::Result<bool> more(); ///< keeps the remainder for the next feed(), unless it grew over the limit
+    void keep(std::size_t more);
     bool line_end(std::size_t& end, std::size_t& next);
     std::size_t mark_size(std::string_view line) const noexcept;
     void take_line(std::string_view line, std::size_t at);
@@ -70,7 +73,7 @@ private:
     bool first_line_ = true, after_cr_ = false, cut_off_ = false;
     bool closed_ = false, given_ = false, joining_ = false;
     std::string kept_, joined_;
-    std::string_view current_;
+    std::string_view current_, fed_; ///< fed_: bytes that pieces may point into
 };
 
 } // namespace wire

@@ -1,30 +1,38 @@
 // Desks are kept for the next request; clients are counted.
 #include "wire/server_part.h"
 
+#include <algorithm>
+#include <cstring>
+
 namespace wire {
 
 namespace {
 
-constexpr std::size_t buffer_size = 16 * 1024, most_desks = 64, largest_kept = 64 * 1024;
+constexpr std::size_t least_buffer = 2 * 1024, most_desks = 64, largest_kept = 64 * 1024;
 
 } // namespace
 
-std::unique_ptr<Desk> ServerPart::take_desk()
+std::unique_ptr<Desk> ServerPart::take_desk(std::string_view received)
 {
-    if (!desks_.empty()) {
-        auto desk = std::move(desks_.back());
+    std::unique_ptr<Desk> desk;
+    if (desks_.empty()) {
+        desk = std::make_unique<Desk>();
+    } else {
+        desk = std::move(desks_.back());
         desks_.pop_back();
-        return desk;
     }
-    auto desk = std::make_unique<Desk>();
-    desk->buffer = std::make_unique_for_overwrite<char[]>(buffer_size);
-    desk->capacity = buffer_size;
+    if (desk->capacity < received.size() || !desk->buffer) {
+        desk->capacity = std::max(least_buffer, received.size());
+        desk->buffer = std::make_unique_for_overwrite<char[]>(desk->capacity);
+    }
+    std::memcpy(desk->buffer.get(), received.data(), received.size());
+    desk->end = received.size();
     return desk;
 }
 
 void ServerPart::give_desk(std::unique_ptr<Desk> desk) noexcept
 {
-    if (!desk || desks_.size() >= most_desks || desk->capacity != buffer_size || desk->ahead.capacity() > largest_kept)
+    if (!desk || desks_.size() >= most_desks || desk->capacity > first_read || desk->ahead.capacity() > largest_kept)
         return;
     desk->begin = desk->end = 0;
     desk->head.headers.clear();

@@ -73,12 +73,13 @@ public:
     DateLine date;
     std::list<Connection*> connections;
 
-    static constexpr std::size_t scratch_size = 64 * 1024;
+    static constexpr std::size_t scratch_size = 64 * 1024, first_read = 16 * 1024;
     const std::unique_ptr<char[]> scratch; ///< for bytes that are looked at and copied or dropped before anything waits
 
     /// Cuts clients of this loop that take nothing, those first for whom most is kept, until `bytes` more may be held. False: they may not.
     bool make_room(std::size_t bytes, std::int64_t now_us);
-    std::unique_ptr<Desk> take_desk();
+    /// With these bytes on it.
+    std::unique_ptr<Desk> take_desk(std::string_view received);
     void give_desk(std::unique_ptr<Desk> desk) noexcept;
 
 private:

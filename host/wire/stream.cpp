@@ -288,6 +288,13 @@ std::span<const std::string_view> rest_of(std::span<const std::string_view> piec
     return storage;
 }
 
+Task<IoError> Channel::readable()
+{
+    const auto stream = stream_; // this may be destroyed while we wait; the stream says so
+    Stream::Readable readable(*stream);
+    co_return co_await readable;
+}
+
 Task<IoResult> Channel::read_some(std::span<char> into)
 {
     const auto stream = stream_; // this may be destroyed while we wait; the stream says so

@@ -178,7 +178,6 @@ public:
     /// Gives the stream to another channel; this one may then only be destroyed.
     Ref<Stream> release() noexcept { return std::move(stream_); }
 
-    virtual IoResult try_read(std::span<char> into) noexcept = 0; ///< {0, None}: wait for Readable
     /// {n, None} with n less than all: wait for Writable and go on with what is left.
     virtual IoResult try_write(std::span<const std::string_view> pieces) noexcept = 0;
     /// What write_all() allows between two bytes that the peer takes; 0: no limit. Replaces the write deadline.
@@ -187,6 +186,7 @@ public:
     [[nodiscard]] bool others_ready() const noexcept { return stream_->core().reported.more(); }
 
     Task<IoResult> read_some(std::span<char> into) final;
+    Task<IoError> readable() final;
     Task<IoResult> write_all(std::span<const std::string_view> pieces) final;
     void set_read_deadline(std::int64_t at) noexcept final { stream_->set_read_deadline(at); }
     void set_write_deadline(std::int64_t at) noexcept final { stream_->set_write_deadline(at); }

@@ -47,6 +47,10 @@ public:
 
     /// Up to into.size() bytes; waits for at least one. One reader at a time.
     virtual Task<IoResult> read_some(std::span<char> into) = 0;
+    /// The two halves of read_some(), for who wants to hold no memory while he waits. {0, None}: nothing is there now, wait for readable().
+    virtual IoResult try_read(std::span<char> into) noexcept = 0;
+    /// None when try_read() is worth another try, Timeout or Closed.
+    virtual Task<IoError> readable() = 0;
     /// All pieces in order, in as few system calls as the kernel allows (one writev when it takes it all). One writer at a time.
     /// The pieces must stay valid until it returns. bytes: how much was accepted, also on an error.
     virtual Task<IoResult> write_all(std::span<const std::string_view> pieces) = 0;

@@ -27,7 +27,7 @@ struct Ask {
     wire::ClientTimeouts timeouts{};
     std::int64_t deadline_in_us = 0, read_deadline_in_us = 0;
     std::size_t pieces = 0; ///< stop after so many; 0: read to the end
-    bool abort_before = false, abort_on_piece = false, move_read_deadline = false;
+    bool together = false, abort_before = false, abort_on_piece = false, move_read_deadline = false;
     std::function<void(std::string_view)> on_piece{};
 };
 
@@ -76,7 +76,8 @@ inline wire::Task<Answer> ask(wire::ClientPool& pool, const wire::Origin& origin
     if (ask.read_deadline_in_us) call->set_read_deadline(now + ask.read_deadline_in_us);
     if (ask.move_read_deadline) wire::Loop::current()->spawn(move_deadline(*call));
     while (ask.pieces == 0 || answer.pieces.size() < ask.pieces) {
-        const auto piece = co_await call->read();
+        const auto pieces = ask.together ? wire::Pieces::Together : wire::Pieces::AsSent;
+        const auto piece = co_await call->read(pieces);
         if (!piece) {
             answer.fault = piece.fault();
             break;

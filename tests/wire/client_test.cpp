@@ -389,7 +389,7 @@ TEST_CASE("A large body arrives whole, and its connection is kept")
     CHECK(house.ask({.body = {big, ",", big}}).reused);
 }
 
-TEST_CASE("Chunks that come together are given one by one without another wait")
+TEST_CASE("Chunks that come together are given one by one without another wait, or as one")
 {
     Upstream upstream;
     Gate never_opened;
@@ -400,6 +400,25 @@ TEST_CASE("Chunks that come together are given one by one without another wait")
     House house(upstream.url());
     const auto answer = house.ask({.pieces = 2});
     CHECK(answer.pieces == std::vector<std::string>{"data: a\n\n", "data: b\n\n"});
+    const auto joined = house.ask({.pieces = 1, .together = true});
+    CHECK(joined.pieces == std::vector<std::string>{"data: a\n\ndata: b\n\n"});
+}
+
+TEST_CASE("Chunks that are read together are all given before what is wrong behind them, and before the end")
+{
+    Upstream upstream;
+    upstream.on([&](const Received& r) {
+        const auto good = stream_head().bytes + chunk("one").bytes + chunk("two").bytes;
+        return Script{send(good + (r.target == "/bad" ? "xyz\r\n" : "0\r\n\r\n"))};
+    });
+    House house(upstream.url());
+    const auto bad = house.ask({.target = "/bad", .together = true});
+    CHECK(bad.pieces == std::vector<std::string>{"onetwo"});
+    CHECK(bad.fault.kind == core::FaultKind::BadReply);
+    const auto good = house.ask({.target = "/good", .together = true});
+    CHECK(good.pieces == std::vector<std::string>{"onetwo"});
+    CHECK(good.fault.kind == core::FaultKind::None);
+    CHECK(house.ask({.target = "/good", .together = true}).reused);
 }
 
 TEST_CASE("An idle connection is closed when its time is over, and beyond the limit of its origin")

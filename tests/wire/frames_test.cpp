@@ -243,8 +243,13 @@ TEST_CASE(
     CHECK_FALSE(*cutter.next(none));
     CHECK(one.data.data() == body.data() + 15);
     CHECK(two.raw.data() == body.data() + 18);
-    CHECK_FALSE(cutter.owns(one.raw));
+    CHECK(cutter.borrows());
+    CHECK(cutter.owns(one.raw));
+    const std::string elsewhere(one.raw);
+    CHECK_FALSE(cutter.owns(elsewhere));
     cutter.feed("t\n\n");
+    CHECK_FALSE(cutter.borrows());
+    CHECK_FALSE(cutter.owns(body));
     REQUIRE(*cutter.next(one));
     CHECK(one.data == "left");
     CHECK(cutter.owns(one.data));
