@@ -16,6 +16,9 @@ endif()
 
 add_library(portolan_flags INTERFACE)
 target_compile_options(portolan_flags INTERFACE -Wall -Wextra -Wpedantic -Wconversion)
+if(CMAKE_UNITY_BUILD AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  target_compile_options(portolan_flags INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Wno-subobject-linkage>) # every file of a group looks like a header to gcc
+endif()
 
 # llhttp: the system's library, else the C sources that Debian 12 ships in node-llhttp.
 find_library(LLHTTP_LIBRARY llhttp)
@@ -26,6 +29,7 @@ if(LLHTTP_LIBRARY AND LLHTTP_INCLUDE)
 else()
   set(llhttp_source /usr/share/llhttp)
   add_library(portolan_llhttp STATIC ${llhttp_source}/api.c ${llhttp_source}/http.c ${llhttp_source}/llhttp.c)
+  set_target_properties(portolan_llhttp PROPERTIES UNITY_BUILD OFF)
 endif()
 target_include_directories(portolan_llhttp SYSTEM INTERFACE ${LLHTTP_INCLUDE})
 if(TARGET portolan_llhttp AND llhttp_source)

@@ -34,7 +34,7 @@ std::map<std::string, Sum> sums(const plugin::Registry& registry)
     return out;
 }
 
-std::string head(std::string_view name, std::string_view type)
+std::string metric_head(std::string_view name, std::string_view type)
 {
     std::string help;
     for (const auto& row : ledger::families())
@@ -80,11 +80,11 @@ std::string plugins_json(const plugin::Registry& registry)
 std::string plugins_metrics(const plugin::Registry& registry)
 {
     const auto all = sums(registry);
-    std::string out = head("portolan_plugin_calls_total", "counter");
+    std::string out = metric_head("portolan_plugin_calls_total", "counter");
     for (const auto& [id, s] : all)
         for (const auto& [result, n] : {std::pair{"ok", s.ok}, {"error", s.failed}, {"late", s.late}, {"refused", s.refused}, {"benched", s.benched}})
             out += "portolan_plugin_calls_total{plugin=\"" + id + "\",result=\"" + result + "\"} " + std::to_string(n) + '\n';
-    out += head("portolan_plugin_duration_seconds", "histogram");
+    out += metric_head("portolan_plugin_duration_seconds", "histogram");
     for (const auto& [id, s] : all) {
         const std::string labels = "{plugin=\"" + id + "\"";
         std::uint64_t below = 0;

@@ -12,7 +12,7 @@ namespace upstream {
 
 namespace {
 
-constexpr std::int64_t usual_us = 60'000'000, longest_us = 300'000'000;
+constexpr std::int64_t usual_us = 60'000'000, longest_window_us = 300'000'000;
 constexpr std::array<std::string_view, 4> kinds{"requests", "tokens", "input-tokens", "output-tokens"};
 enum What { Limit, Remaining, Reset };
 constexpr std::array<std::string_view, 3> whats{"limit", "remaining", "reset"};
@@ -50,7 +50,7 @@ std::int64_t reset_us(std::string_view s, std::int64_t unix_us)
         const char* end = ::strptime(text.c_str(), "%Y-%m-%dT%H:%M:%S", &when);
         if (end && *end == '\0') us = static_cast<std::int64_t>(::timegm(&when)) * 1'000'000 - unix_us;
     }
-    return us < 0 ? usual_us : std::min(us, longest_us);
+    return us < 0 ? usual_us : std::min(us, longest_window_us);
 }
 
 template <std::size_t N>

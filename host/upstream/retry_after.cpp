@@ -13,9 +13,9 @@ namespace upstream {
 
 namespace {
 
-constexpr double longest_us = 300e6;
+constexpr double longest_pause_us = 300e6;
 
-std::int64_t clamped(double us) { return static_cast<std::int64_t>(std::clamp(us, 0.0, longest_us)); }
+std::int64_t clamped(double us) { return static_cast<std::int64_t>(std::clamp(us, 0.0, longest_pause_us)); }
 
 /// A plain decimal number, nothing else.
 std::optional<double> number(std::string_view s)

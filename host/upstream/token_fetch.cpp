@@ -12,7 +12,7 @@ namespace {
 
 constexpr std::size_t largest_answer = 64 * 1024;
 constexpr std::int64_t nap_us = 10'000;         // how often it is looked whether another request has the token: little beside an exchange
-constexpr std::int64_t longest_us = 15'000'000; // token services answer in well under a second
+constexpr std::int64_t longest_fetch_us = 15'000'000; // token services answer in well under a second
 
 /// A fetch that ends in any other way than settled lets another request try.
 class Fetching {
@@ -87,7 +87,7 @@ wire::Task<core::Result<Token>> TokenFetch::ask(const Endpoint& endpoint, const 
     if (!made) co_return std::move(made).fault();
     if (aborted_) co_return core::client_gone();
     const auto now = wire::Loop::current()->now_us();
-    const auto until = deadline_us ? std::min(deadline_us, now + longest_us) : now + longest_us;
+    const auto until = deadline_us ? std::min(deadline_us, now + longest_fetch_us) : now + longest_fetch_us;
     auto token = co_await send(endpoint, *made, until);
     call_.reset();
     const bool slow = !token && token.fault().kind == FaultKind::Deadline && until != deadline_us;

@@ -76,7 +76,7 @@ std::filesystem::path built(const std::filesystem::path& case_file) // policies/
     return abi::plugins_folder() / (case_file.parent_path().parent_path().filename().string() + ".so");
 }
 
-void check_case(const json& c, const abi::PluginFile& file)
+void check_decision(const json& c, const abi::PluginFile& file)
 {
     const abi::Instance policy(file, c.at("component").get<std::string>(), c.value("config", json::object()));
     const Frozen snapshot(c.at("snapshot"));
@@ -138,7 +138,7 @@ TEST_CASE("every policy decides its cases as written")
         const abi::PluginFile file(built(path));
         for (const auto& c : abi::read_json(path)) {
             INFO(path.string() << ": " << c.at("what"));
-            check_case(c, file);
+            check_decision(c, file);
         }
     }
 }

@@ -34,7 +34,7 @@ bool same_sent(json sent, json expected)
     return nlohmann::json::parse(sent.dump()) == nlohmann::json::parse(expected.dump());
 }
 
-void check_case(const json& c, const abi::PluginFile& file)
+void check_exchange(const json& c, const abi::PluginFile& file)
 {
     const abi::Instance provider(file, c.at("component").get<std::string>(), c.value("config", json::object()));
     const Asked asked(c.at("request"));
@@ -88,7 +88,7 @@ TEST_CASE("every provider translates its wire cases as written, however the repl
             if (!c.contains("request")) continue; // of another kind of plugin, or of another form
             if (file.manifest().at("components").at(component).at("kind") != PORTOLAN_PROVIDER) continue;
             INFO(path.string() << ": " << c.at("what"));
-            check_case(c, file);
+            check_exchange(c, file);
             ++cases;
         }
     }

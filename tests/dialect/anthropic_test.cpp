@@ -14,7 +14,7 @@ namespace {
 
 const dialect::Dialect& messages() { return dialect::anthropic_messages(); }
 
-dialect::ChatRequest read(const json& body) { return test::read(messages(), body); }
+dialect::ChatRequest read_messages(const json& body) { return test::read(messages(), body); }
 
 json request(const json& more)
 {
@@ -23,7 +23,7 @@ json request(const json& more)
     return body;
 }
 
-json full(const json& body) { return json::parse(read(body).hub); }
+json full(const json& body) { return json::parse(read_messages(body).hub); }
 
 struct Plain {
     json body;
@@ -219,13 +219,13 @@ TEST_CASE("trap 25, 27: pictures and failures of tools")
     CHECK(p.body["messages"][1]["role"] == "user");
     CHECK(p.body["messages"][1]["content"][0]["image_url"]["url"] == "data:image/png;base64,QUJD");
     CHECK(p.lost.empty());
-    CHECK(read(body).images == 1);
+    CHECK(read_messages(body).images == 1);
 }
 
 TEST_CASE("trap 29: tools that the provider would run are told as lost")
 {
     const json body = request({{"tools", {{{"type", "web_search_20250305"}, {"name", "web_search"}}, {{"name", "f"}, {"input_schema", {{"type", "object"}}}}}}});
-    const auto seen = read(body);
+    const auto seen = read_messages(body);
     CHECK(json::parse(seen.hub)["tools"].size() == 1);
     CHECK(seen.lost == std::vector<std::string>{"tools.web_search_20250305"});
     CHECK_FALSE(full(request({{"tools", {{{"type", "web_search_20250305"}, {"name", "w"}}}}, {"tool_choice", {{"type", "any"}}}})).contains("tool_choice"));
@@ -351,7 +351,7 @@ TEST_CASE("trap 74: finish reasons in Anthropic's words")
 
 TEST_CASE("what nobody knows here is told as lost, our own members are read")
 {
-    const auto seen = read(request({{"mcp_servers", json::array()}, {"portolan", {{"explain", true}}}}));
+    const auto seen = read_messages(request({{"mcp_servers", json::array()}, {"portolan", {{"explain", true}}}}));
     CHECK(seen.lost == std::vector<std::string>{"mcp_servers"});
     CHECK(seen.explain);
     CHECK(seen.extensions == std::vector<std::string>{"portolan"});

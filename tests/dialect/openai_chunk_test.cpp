@@ -11,7 +11,7 @@ using nlohmann::ordered_json;
 
 namespace {
 
-ChunkFacts read(std::string_view json, bool whole = false)
+ChunkFacts facts_of(std::string_view json, bool whole = false)
 {
     ChunkFacts facts;
     facts.content = facts.finished = facts.error = true; // left over from another chunk
@@ -20,14 +20,14 @@ ChunkFacts read(std::string_view json, bool whole = false)
 }
 ChunkFacts delta(const std::string& delta)
 {
-    return read(R"({"id":"1","choices":[{"index":0,"delta":)" + delta + R"(,"finish_reason":null}]})");
+    return facts_of(R"({"id":"1","choices":[{"index":0,"delta":)" + delta + R"(,"finish_reason":null}]})");
 }
 
 } // namespace
 
 TEST_CASE("a usual chunk says its id, model and that it has content")
 {
-    const auto f = read(
+    const auto f = facts_of(
         R"({"id":"chatcmpl-1","object":"chat.completion.chunk","created":1,"model":"gpt-4o","choices":[{"index":0,"delta":{"content":"x"},"finish_reason":null}],"usage":null})");
     CHECK((f.valid && f.content && !f.finished && !f.choices_empty && !f.error));
     CHECK(f.id == "chatcmpl-1");
@@ -55,64 +55,64 @@ TEST_CASE("text, tool calls, refusals, audio and reasoning are content")
 
 TEST_CASE("a finish reason is content and an end, if it is one")
 {
-    const auto f = read(R"({"choices":[{"delta":{},"finish_reason":"stop"}]})");
+    const auto f = facts_of(R"({"choices":[{"delta":{},"finish_reason":"stop"}]})");
     CHECK((f.content && f.finished && f.finish == "stop"));
-    CHECK_FALSE(read(R"({"choices":[{"delta":{},"finish_reason":""}]})").finished);
-    CHECK_FALSE(read(R"({"choices":[{"delta":{},"finish_reason":null}]})").finished);
-    CHECK_FALSE(read(R"({"choices":[{"delta":{}}]})").finished);
-    CHECK(read(R"({"choices":[{"finish_reason":"length"}]})").finish == "length");
-    CHECK(read(R"({"choices":[{"delta":{},"finish_reason":1}]})").finish == "1");
-    CHECK(read(R"({"choices":[{"index":0,"finish_reason":null},{"index":1,"finish_reason":"stop"}]})").finished);
+    CHECK_FALSE(facts_of(R"({"choices":[{"delta":{},"finish_reason":""}]})").finished);
+    CHECK_FALSE(facts_of(R"({"choices":[{"delta":{},"finish_reason":null}]})").finished);
+    CHECK_FALSE(facts_of(R"({"choices":[{"delta":{}}]})").finished);
+    CHECK(facts_of(R"({"choices":[{"finish_reason":"length"}]})").finish == "length");
+    CHECK(facts_of(R"({"choices":[{"delta":{},"finish_reason":1}]})").finish == "1");
+    CHECK(facts_of(R"({"choices":[{"index":0,"finish_reason":null},{"index":1,"finish_reason":"stop"}]})").finished);
 }
 
 TEST_CASE("choices are told apart by their index, wherever it stands, and by their place without one")
 {
-    const auto f = read(R"({"choices":[{"finish_reason":"stop","index":2},{"index":0,"delta":{"content":"x"}}]})");
+    const auto f = facts_of(R"({"choices":[{"finish_reason":"stop","index":2},{"index":0,"delta":{"content":"x"}}]})");
     CHECK(f.choices == 0b101);
     CHECK(f.ended == 0b100);
-    CHECK(read(R"({"choices":[{"delta":{}},{"finish_reason":"stop"}]})").ended == 0b10);
-    CHECK(read(R"({"choices":[{"index":5000,"finish_reason":"stop"}]})").ended == std::uint64_t{1} << 63);
-    CHECK(read(R"({"choices":[]})").choices == 0);
+    CHECK(facts_of(R"({"choices":[{"delta":{}},{"finish_reason":"stop"}]})").ended == 0b10);
+    CHECK(facts_of(R"({"choices":[{"index":5000,"finish_reason":"stop"}]})").ended == std::uint64_t{1} << 63);
+    CHECK(facts_of(R"({"choices":[]})").choices == 0);
 }
 
 TEST_CASE("an empty list of choices is told from one that is not there")
 {
-    CHECK(read(R"({"choices":[],"usage":{"prompt_tokens":1,"completion_tokens":2}})").choices_empty);
-    CHECK_FALSE(read(R"({"usage":{"prompt_tokens":1}})").choices_empty);
-    CHECK_FALSE(read(R"({"choices":[{}]})").choices_empty);
+    CHECK(facts_of(R"({"choices":[],"usage":{"prompt_tokens":1,"completion_tokens":2}})").choices_empty);
+    CHECK_FALSE(facts_of(R"({"usage":{"prompt_tokens":1}})").choices_empty);
+    CHECK_FALSE(facts_of(R"({"choices":[{}]})").choices_empty);
 }
 
 TEST_CASE("a chunk's delta and a completion's message are not taken for one another")
 {
     const std::string both = R"({"choices":[{"message":{"content":"all of it"},"delta":{}}]})";
-    CHECK_FALSE(read(both, false).content);
-    CHECK(read(both, true).content);
+    CHECK_FALSE(facts_of(both, false).content);
+    CHECK(facts_of(both, true).content);
 }
 
 TEST_CASE("usage is read in all its spellings")
 {
     const auto u =
-        read(
+        facts_of(
             R"({"choices":[],"usage":{"prompt_tokens":10,"completion_tokens":20,"total_tokens":30,"prompt_tokens_details":{"cached_tokens":4,"audio_tokens":1},
         "completion_tokens_details":{"reasoning_tokens":5,"audio_tokens":2,"accepted_prediction_tokens":0}}})")
             .usage;
     CHECK((u.input == 10 && u.output == 20 && u.cache_read == 4 && u.audio_input == 1 && u.reasoning == 5 &&
            u.audio_output == 2));
     const auto d =
-        read(
+        facts_of(
             R"({"choices":[],"usage":{"prompt_tokens":10,"completion_tokens":0,"prompt_cache_hit_tokens":8,"prompt_cache_miss_tokens":2}})")
             .usage;
     CHECK((d.cache_read == 8 && d.output == 0));
-    CHECK(read(R"({"choices":[{"usage":{"prompt_tokens":7,"completion_tokens":1}}]})").usage.input == 7);
-    CHECK(read(R"({"choices":[],"x_groq":{"usage":{"prompt_tokens":7,"completion_tokens":1}}})").usage.output == 1);
-    CHECK(read(R"({"usage":{"input_tokens":3,"output_tokens":4,"input_tokens_details":{"cached_tokens":2}}})")
+    CHECK(facts_of(R"({"choices":[{"usage":{"prompt_tokens":7,"completion_tokens":1}}]})").usage.input == 7);
+    CHECK(facts_of(R"({"choices":[],"x_groq":{"usage":{"prompt_tokens":7,"completion_tokens":1}}})").usage.output == 1);
+    CHECK(facts_of(R"({"usage":{"input_tokens":3,"output_tokens":4,"input_tokens_details":{"cached_tokens":2}}})")
               .usage.cache_read == 2);
     const auto odd =
-        read(
+        facts_of(
             R"({"usage":{"prompt_tokens":12.0,"completion_tokens":null,"prompt_tokens_details":null,"completion_tokens_details":{"reasoning_tokens":-3}}})")
             .usage;
     CHECK((odd.input == 12 && odd.output == -1 && odd.reasoning == -1));
-    CHECK_FALSE(read(R"({"usage":"none"})").usage.said());
+    CHECK_FALSE(facts_of(R"({"usage":"none"})").usage.said());
 }
 
 TEST_CASE("what is no JSON object is not valid and says nothing")
@@ -121,33 +121,33 @@ TEST_CASE("what is no JSON object is not valid and says nothing")
          {"", " ", "[DONE]", "[]", "null", "\"x\"", "{", R"({"choices":[{"delta":{"content":"x"}}])",
           R"({"choices":[{"delta":{"content":"x"}}]}})", R"({'a':1})",
           "{\"choices\":[{\"delta\":{\"content\":\"\xff\"}}]}", "<html>"}) {
-        const auto f = read(bytes);
+        const auto f = facts_of(bytes);
         CHECK_FALSE(f.valid);
         CHECK_FALSE(f.content);
     }
-    CHECK_FALSE(read("{\"a\":" + std::string(100'000, '[')).valid);
-    CHECK(read(R"({"a":1,"a":2})").valid); // providers may repeat themselves
+    CHECK_FALSE(facts_of("{\"a\":" + std::string(100'000, '[')).valid);
+    CHECK(facts_of(R"({"a":1,"a":2})").valid); // providers may repeat themselves
 }
 
 TEST_CASE("an error in a chunk is one, an empty one is none")
 {
-    const auto f = read(R"({"error":{"message":"The server is overloaded","type":"overloaded_error","code":null}})");
+    const auto f = facts_of(R"({"error":{"message":"The server is overloaded","type":"overloaded_error","code":null}})");
     CHECK((f.valid && f.error));
     CHECK(f.fault.kind == core::FaultKind::Overloaded);
     CHECK(f.fault.message == "The server is overloaded");
     CHECK(
-        read(
+        facts_of(
             R"({"id":"x","choices":[{"delta":{"content":""},"finish_reason":"error"}],"error":{"code":502,"message":"Upstream gone"}})")
             .fault.message == "Upstream gone");
-    CHECK(read(R"({"choices":[{"delta":{},"finish_reason":"error"}]})").error);
-    CHECK(read(R"({"choices":[{"delta":{},"error":{"message":"x"}}]})").error);
-    CHECK(read(R"({"object":"error","message":"m","code":40303})").error);
-    CHECK(read(R"({"type":"error","error":{"type":"rate_limit_error","message":"slow down"}})").fault.kind ==
+    CHECK(facts_of(R"({"choices":[{"delta":{},"finish_reason":"error"}]})").error);
+    CHECK(facts_of(R"({"choices":[{"delta":{},"error":{"message":"x"}}]})").error);
+    CHECK(facts_of(R"({"object":"error","message":"m","code":40303})").error);
+    CHECK(facts_of(R"({"type":"error","error":{"type":"rate_limit_error","message":"slow down"}})").fault.kind ==
           core::FaultKind::RateLimited);
-    CHECK(read(R"({"error":"text"})").fault.message == "text");
+    CHECK(facts_of(R"({"error":"text"})").fault.message == "text");
     for (const char* none : {R"({"error":null,"choices":[]})", R"({"error":"","choices":[]})",
                              R"({"error":{},"choices":[]})", R"({"error":false})"})
-        CHECK_FALSE(read(none).error);
+        CHECK_FALSE(facts_of(none).error);
 }
 
 TEST_CASE("cut and changed chunks never throw and never read beyond their end")
@@ -157,13 +157,13 @@ TEST_CASE("cut and changed chunks never throw and never read beyond their end")
     std::mt19937 random(7);
     for (std::size_t n = 0; n < chunk.size(); ++n) {
         const std::vector<char> exact(chunk.begin(), chunk.begin() + static_cast<std::ptrdiff_t>(n));
-        CHECK_FALSE(read({exact.data(), exact.size()}).valid);
+        CHECK_FALSE(facts_of({exact.data(), exact.size()}).valid);
     }
     for (int round = 0; round < 20000; ++round) {
         std::vector<char> bytes(chunk.begin(), chunk.end());
         for (int k = 0; k < 3; ++k) bytes[random() % bytes.size()] = static_cast<char>(random());
         const std::string_view view(bytes.data(), bytes.size());
-        REQUIRE(read(view).valid == ordered_json::accept(view));
+        REQUIRE(facts_of(view).valid == ordered_json::accept(view));
     }
 }
 
@@ -174,7 +174,7 @@ bool some(const ordered_json& j) { return (j.is_string() || j.is_array() || j.is
 /// The same facts, worked out with a tree.
 void agree(const std::string& json, bool whole)
 {
-    const auto f = read(json, whole);
+    const auto f = facts_of(json, whole);
     const auto j = ordered_json::parse(json, nullptr, false);
     INFO(json.substr(0, 2000));
     REQUIRE(f.valid == j.is_object());
@@ -226,7 +226,7 @@ TEST_CASE("facts of all recorded chat streams agree with a tree")
         bool finished = false, content = false;
         for (const auto& event : recordings::events(recording["response"]["body_text"].get<std::string>())) {
             agree(event, false);
-            const auto f = read(event);
+            const auto f = facts_of(event);
             finished = finished || f.finished;
             content = content || f.content;
             ++chunks;

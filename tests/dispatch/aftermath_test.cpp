@@ -1,5 +1,6 @@
 // What faults do to lanes and accounts.
 #include "dispatch/aftermath.h"
+#include "dispatch/times.h"
 
 #include <catch2/catch.hpp>
 
@@ -7,7 +8,6 @@ using core::Fault;
 using core::FaultKind;
 
 namespace {
-constexpr std::int64_t second = 1'000'000, now = 1'000 * second;
 struct Hit {
     std::shared_ptr<ledger::AccountHealth> account = std::make_shared<ledger::AccountHealth>();
     ledger::Lane lane{account};

@@ -1,5 +1,6 @@
 // Who is asked next, decided without a socket.
 #include "dispatch/retry_plan.h"
+#include "dispatch/times.h"
 
 #include <catch2/catch.hpp>
 
@@ -11,8 +12,6 @@ using dispatch::RetryPlan;
 using Entry = ledger::Breaker::Entry;
 
 namespace {
-
-constexpr std::int64_t second = 1'000'000, now = 1'000 * second;
 
 struct Setting {
     std::deque<upstream::Endpoint> endpoints;

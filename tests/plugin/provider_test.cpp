@@ -11,12 +11,12 @@ namespace {
 Reply reply(int status, std::string_view body = {}) { return {.status = status, .headers = {}, .body = body}; }
 Frame piece(std::string_view data, std::string_view raw = {}) { return {.kind = 2, .event = {}, .data = data, .raw = raw}; }
 
-struct Wall {
+struct ProviderWall {
     Sandbox box;
     plugin::Registry registry;
     std::unique_ptr<Provider> provider;
 
-    Wall(const std::string& file, const std::string& component, const std::string& config, config::Plugins settings = {})
+    ProviderWall(const std::string& file, const std::string& component, const std::string& config, config::Plugins settings = {})
         : registry((box.put(file, distinct()), take(box, std::move(settings))), box.store().string(), "/nowhere")
     {
         registry.load();
@@ -34,8 +34,8 @@ struct Wall {
     }
 };
 
-struct Rude : Wall {
-    explicit Rude(const std::string& mode, config::Plugins settings = {}) : Wall("misbehaves", "rude", R"({"mode":")" + mode + "\"}", std::move(settings)) {}
+struct Rude : ProviderWall {
+    explicit Rude(const std::string& mode, config::Plugins settings = {}) : ProviderWall("misbehaves", "rude", R"({"mode":")" + mode + "\"}", std::move(settings)) {}
 
     core::Result<HttpPlan> plan()
     {
@@ -58,7 +58,7 @@ struct Rude : Wall {
 
 TEST_CASE("a request goes out as the plugin says")
 {
-    Wall wall("good", "plain-wire", "{}");
+    ProviderWall wall("good", "plain-wire", "{}");
     ProviderRequest rq;
     rq.model = "m", rq.json = R"({"model":"m"})";
     const Pair headers[] = {{"x-beta", "one"}, {"cookie", "secret"}};
@@ -83,16 +83,16 @@ TEST_CASE("a request goes out as the plugin says")
 
 TEST_CASE("the operator's base URL comes before the manifest's, and never ends in a slash")
 {
-    Wall wall("good", "plain-wire", R"({"base_url":"http://127.0.0.1:9/api/","region":"us"})");
+    ProviderWall wall("good", "plain-wire", R"({"base_url":"http://127.0.0.1:9/api/","region":"us"})");
     ProviderRequest rq;
     CHECK((*wall.provider->open(facts(), rq))->request(facts(), rq)->url_base == "http://127.0.0.1:9/api");
-    Wall other("good", "plain-wire", R"({"region":"us"})");
+    ProviderWall other("good", "plain-wire", R"({"region":"us"})");
     CHECK((*other.provider->open(facts(), rq))->request(facts(), rq)->url_base == "https://us.example/v1");
 }
 
 TEST_CASE("frames become events, the end says the usage and asks for another round")
 {
-    Wall wall("good", "plain-wire", "{}");
+    ProviderWall wall("good", "plain-wire", "{}");
     ProviderRequest rq;
     rq.native = true;
     auto exchange = wall.provider->open(facts(), rq);
@@ -115,7 +115,7 @@ TEST_CASE("frames become events, the end says the usage and asks for another rou
 
 TEST_CASE("a fault inside an answer keeps its kind, status and wait")
 {
-    Wall wall("good", "plain-wire", "{}");
+    ProviderWall wall("good", "plain-wire", "{}");
     ProviderRequest rq;
     auto exchange = wall.provider->open(facts(), rq);
     Recorder sink;
@@ -128,7 +128,7 @@ TEST_CASE("a fault inside an answer keeps its kind, status and wait")
 
 TEST_CASE("a frame that makes no sense is the upstream's fault with the plugin's words")
 {
-    Wall wall("good", "plain-wire", "{}");
+    ProviderWall wall("good", "plain-wire", "{}");
     ProviderRequest rq;
     auto exchange = wall.provider->open(facts(), rq);
     Recorder sink;
@@ -140,7 +140,7 @@ TEST_CASE("a frame that makes no sense is the upstream's fault with the plugin's
 
 TEST_CASE("classify says what an error is, wants to ask again, or leaves it to the host")
 {
-    Wall wall("good", "plain-wire", "{}");
+    ProviderWall wall("good", "plain-wire", "{}");
     ProviderRequest rq;
     auto exchange = wall.provider->open(facts(), rq);
     const auto limited = (*exchange)->classify(facts(), reply(429, "slow down"));
@@ -153,7 +153,7 @@ TEST_CASE("classify says what an error is, wants to ask again, or leaves it to t
 
 TEST_CASE("what a component cannot serve leaves room for the next candidate")
 {
-    Wall wall("good", "plain-wire", "{}");
+    ProviderWall wall("good", "plain-wire", "{}");
     ProviderRequest rq;
     rq.model = "absent";
     const auto exchange = wall.provider->open(facts(), rq);
@@ -165,7 +165,7 @@ TEST_CASE("what a component cannot serve leaves room for the next candidate")
 
 TEST_CASE("operations and dialects match as the manifest says")
 {
-    Wall wall("good", "plain-wire", "{}");
+    ProviderWall wall("good", "plain-wire", "{}");
     const auto match = [&](Op op, Dialect d) { return wall.provider->match(op, d); };
     CHECK((match(Op::Chat, Dialect::OpenAi).ok && match(Op::Chat, Dialect::OpenAi).native));
     const auto translated = match(Op::Chat, Dialect::Anthropic);
@@ -182,7 +182,7 @@ TEST_CASE("operations and dialects match as the manifest says")
 
 TEST_CASE("credentials are described by the manifest's entry")
 {
-    Wall wall("good", "plain-wire", "{}");
+    ProviderWall wall("good", "plain-wire", "{}");
     const auto* key = wall.provider->auth("key");
     REQUIRE(key);
     CHECK((key->scheme == "header" && key->name == "x-api-key" && key->prefix == "Key "));
@@ -192,7 +192,7 @@ TEST_CASE("credentials are described by the manifest's entry")
 
 TEST_CASE("a generator steps, waits as it asks, and ends")
 {
-    Wall wall("good", "counter", "{}");
+    ProviderWall wall("good", "counter", "{}");
     CHECK((wall.provider->generates() && !wall.provider->blocks()));
     ProviderRequest rq;
     auto run = wall.provider->open_run(facts(), rq);
@@ -211,7 +211,7 @@ TEST_CASE("a generator steps, waits as it asks, and ends")
 
 TEST_CASE("a run that nobody listens to any more is cancelled")
 {
-    Wall wall("good", "counter", "{}");
+    ProviderWall wall("good", "counter", "{}");
     ProviderRequest rq;
     auto run = wall.provider->open_run(facts(), rq);
     Recorder sink;
@@ -326,7 +326,7 @@ TEST_CASE("an event that ends early is not read past its end")
 
 TEST_CASE("a table that ends before classify leaves the guess to the host")
 {
-    Wall wall("old_tables", "old-provider", "{}");
+    ProviderWall wall("old_tables", "old-provider", "{}");
     ProviderRequest rq;
     auto exchange = wall.provider->open(facts(), rq);
     REQUIRE(exchange.ok());
