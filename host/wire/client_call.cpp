@@ -68,7 +68,7 @@ private:
     void finish();
     void drop() noexcept;
     void give_buffer() noexcept;
-    Task<IoResult> receive();
+    IoResult receive();
     core::Result<std::string_view> take_all();
 
     std::shared_ptr<IdleConnections> pool_;
@@ -224,20 +224,16 @@ Task<core::Status> Call::stop_upload()
     co_return core::Done{};
 }
 
-/// Waits for bytes, without memory for them until they are there: they are unread_ then.
-Task<IoResult> Call::receive()
+/// What is there now becomes unread_; memory for it is held only if there is something, not while one waits.
+IoResult Call::receive()
 {
-    for (;;) {
-        if (!buffer_) buffer_ = pool_->take_buffer();
-        const auto got = transport_->try_read({buffer_.get(), IdleConnections::buffer_size});
-        if (got.bytes || !got) {
-            unread_ = {buffer_.get(), got.bytes};
-            co_return got;
-        }
+    if (!buffer_) buffer_ = pool_->take_buffer();
+    const auto got = transport_->try_read({buffer_.get(), IdleConnections::buffer_size});
+    if (got.bytes)
+        unread_ = {buffer_.get(), got.bytes};
+    else
         give_buffer();
-        const auto why = co_await transport_->readable();
-        if (why != IoError::None) co_return IoResult{0, why};
-    }
+    return got;
 }
 
 Task<core::Status> Call::read_head(std::int64_t sent_at)
@@ -247,7 +243,11 @@ Task<core::Status> Call::read_head(std::int64_t sent_at)
                                       ? timeouts_.deadline_us
                                       : sooner(after(timeouts_.first_byte_us), timeouts_.deadline_us));
     for (;;) {
-        const auto got = co_await receive();
+        auto got = receive();
+        if (got && !got.bytes) {
+            got.error = co_await transport_->readable();
+            if (got) continue;
+        }
         if (aborted_) co_return Fault{FaultKind::Cancelled, "cancelled"};
         if (!got) {
             const bool gone = got.error != IoError::Timeout && got.error != IoError::Closed;
@@ -295,10 +295,13 @@ Task<core::Result<std::string_view>> Call::read(Pieces pieces)
             give_buffer();
             co_return std::string_view{};
         }
-        transport_->set_read_deadline(sooner(read_limit(), timeouts_.deadline_us));
-        reading_ = true;
-        const auto got = co_await receive();
-        reading_ = false;
+        auto got = receive();
+        if (got && !got.bytes) {
+            transport_->set_read_deadline(sooner(read_limit(), timeouts_.deadline_us));
+            reading_ = true;
+            got.error = co_await transport_->readable();
+            reading_ = false;
+        }
         if (got) continue;
         if (!aborted_ && got.error == IoError::Eof && reply().end()) {
             finish();

@@ -92,10 +92,13 @@ inline std::string renamed(std::string_view object, std::string_view from, std::
     return out + '}';
 }
 
+/// The quote before it is too frequent to be looked for.
+inline bool may_have_usage(std::string_view chunk) { return chunk.find("usage\"") != chunk.npos; }
+
 /// The chunk that exists for usage alone. A first chunk may have empty choices too (content filters), but no usage.
 inline bool only_usage(std::string_view chunk)
 {
-    if (chunk.find("\"usage\"") == chunk.npos) return false;
+    if (!may_have_usage(chunk)) return false;
     bool no_choices = false, usage = false;
     portolan::members(chunk, [&](std::string_view key, std::string_view value) {
         if (key == "choices")
@@ -211,7 +214,7 @@ private:
     /// Where a chunk has a usage object: what the host reads for itself is OpenAI's meaning of it, providers have others.
     static void tell_usage(std::string_view chunk, portolan::Events& out)
     {
-        if (chunk.find("usage\"") == chunk.npos) return; // the quote before it is too frequent to be looked for
+        if (!may_have_usage(chunk)) return;
         portolan::members(chunk, [&](std::string_view key, std::string_view value) {
             if (key != "usage" || !value.starts_with('{')) return;
             const auto usage = openai_usage(value);
