@@ -44,6 +44,9 @@ function(portolan_room name)
   target_include_directories(portolan_${name} PUBLIC ${PROJECT_SOURCE_DIR}/host)
   list(TRANSFORM room_ROOMS PREPEND portolan_ OUTPUT_VARIABLE rooms)
   target_link_libraries(portolan_${name} PUBLIC ${rooms} PRIVATE portolan_flags ${room_LIBS})
+  if(name MATCHES "^(core|wire|upstream|dispatch|dialect|front)$") # gcc inlines less in larger units, which requests would pay for
+    set_target_properties(portolan_${name} PROPERTIES UNITY_BUILD OFF)
+  endif()
 endfunction()
 
 # How a program of tests is compiled: quickly, as most of its time goes into what it tests.
