@@ -21,7 +21,7 @@ std::unique_ptr<Desk> ServerPart::take_desk(std::string_view received)
         desk = std::move(desks_.back());
         desks_.pop_back();
     }
-    if (desk->capacity < received.size() || !desk->buffer) {
+    if (desk->capacity < received.size()) {
         desk->capacity = std::max(least_buffer, received.size());
         desk->buffer = std::make_unique_for_overwrite<char[]>(desk->capacity);
     }

@@ -78,7 +78,7 @@ public:
 
     /// Cuts clients of this loop that take nothing, those first for whom most is kept, until `bytes` more may be held. False: they may not.
     bool make_room(std::size_t bytes, std::int64_t now_us);
-    /// With these bytes on it.
+    /// With these bytes on it, at least one.
     std::unique_ptr<Desk> take_desk(std::string_view received);
     void give_desk(std::unique_ptr<Desk> desk) noexcept;
 

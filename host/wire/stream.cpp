@@ -297,13 +297,11 @@ Task<IoError> Channel::readable()
 
 Task<IoResult> Channel::read_some(std::span<char> into)
 {
-    const auto stream = stream_; // this may be destroyed while we wait; the stream says so
     for (;;) {
-        const auto got = try_read(into);
+        auto got = try_read(into);
         if (got.bytes || !got) co_return got;
-        Stream::Readable readable(*stream);
-        const auto why = co_await readable;
-        if (why != IoError::None) co_return IoResult{0, why};
+        got.error = co_await readable();
+        if (!got) co_return got; // this may be gone
     }
 }
 
