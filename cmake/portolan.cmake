@@ -47,11 +47,20 @@ function(portolan_room name)
   if(name MATCHES "^(core|wire|upstream|dispatch|dialect|front)$") # gcc inlines less in larger units, which requests would pay for
     set_target_properties(portolan_${name} PROPERTIES UNITY_BUILD OFF)
   endif()
+  if(name MATCHES "^(config|control|check)$")
+    portolan_seldom_runs(portolan_${name})
+  endif()
+endfunction()
+
+# How code is compiled that no request runs: a fifth quicker to build.
+function(portolan_seldom_runs target)
+  target_compile_options(${target} PRIVATE $<$<CONFIG:Release>:-O1>)
 endfunction()
 
 # How a program of tests is compiled: quickly, as most of its time goes into what it tests.
 function(portolan_test_build target)
   target_compile_options(${target} PRIVATE $<$<CONFIG:Release>:-O0>)
+  set_target_properties(${target} PROPERTIES UNITY_BUILD_BATCH_SIZE 8)
 endfunction()
 
 # portolan_test(ROOM LIBS ...): every tests/ROOM/*.cpp in one Catch2 binary called test_ROOM.

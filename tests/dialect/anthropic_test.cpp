@@ -16,14 +16,14 @@ const dialect::Dialect& messages() { return dialect::anthropic_messages(); }
 
 dialect::ChatRequest read_messages(const json& body) { return test::read(messages(), body); }
 
-json request(const json& more)
+json messages_with(const json& more)
 {
     json body{{"model", "m"}, {"max_tokens", 100}, {"messages", json::array({{{"role", "user"}, {"content", "hi"}}})}};
     body.update(more);
     return body;
 }
 
-json full(const json& body) { return json::parse(read_messages(body).hub); }
+json full_messages(const json& body) { return json::parse(read_messages(body).hub); }
 
 struct Plain {
     json body;
@@ -108,20 +108,20 @@ json told(const Tell& tell)
 
 TEST_CASE("trap 1: top-level and inline system texts stay in their order")
 {
-    const auto hub = full(request({{"system", {{{"type", "text"}, {"text", "a"}}, {{"type", "text"}, {"text", "b"}}}},
+    const auto hub = full_messages(messages_with({{"system", {{{"type", "text"}, {"text", "a"}}, {{"type", "text"}, {"text", "b"}}}},
                                    {"messages", {{{"role", "user"}, {"content", "x"}}, {{"role", "system"}, {"content", "c"}}}}}));
     CHECK(hub["messages"] == json::parse(R"([{"role":"system","content":"a\nb"},{"role":"user","content":"x"},{"role":"system","content":"c"}])"));
 }
 
 TEST_CASE("trap 3: empty texts are left out")
 {
-    const auto hub = full(request({{"messages", {{{"role", "user"}, {"content", {{{"type", "text"}, {"text", ""}}, {{"type", "text"}, {"text", "x"}}}}}}}}));
+    const auto hub = full_messages(messages_with({{"messages", {{{"role", "user"}, {"content", {{{"type", "text"}, {"text", ""}}, {{"type", "text"}, {"text", "x"}}}}}}}}));
     CHECK(hub["messages"][0]["content"] == json::parse(R"([{"type":"text","text":"x"}])"));
 }
 
 TEST_CASE("trap 6: tool results become messages of their own, before the text beside them")
 {
-    const auto hub = full(request({{"messages",
+    const auto hub = full_messages(messages_with({{"messages",
                                     {{{"role", "assistant"}, {"content", {{{"type", "tool_use"}, {"id", "t1"}, {"name", "f"}, {"input", {{"a", 1}}}}}}},
                                      {{"role", "user"},
                                       {"content",
@@ -140,7 +140,7 @@ TEST_CASE("trap 6: tool results become messages of their own, before the text be
 TEST_CASE("trap 11, 12: tool choices, and parallel calls beside them")
 {
     const json tools{{{"name", "f"}, {"input_schema", {{"type", "object"}}}}};
-    const auto choice = [&](const json& c) { return full(request({{"tools", tools}, {"tool_choice", c}})); };
+    const auto choice = [&](const json& c) { return full_messages(messages_with({{"tools", tools}, {"tool_choice", c}})); };
     CHECK(choice({{"type", "auto"}})["tool_choice"] == "auto");
     CHECK(choice({{"type", "any"}})["tool_choice"] == "required");
     CHECK(choice({{"type", "none"}})["tool_choice"] == "none");
@@ -163,7 +163,7 @@ TEST_CASE("trap 14: no arguments are an empty object on both sides")
         w.finish(0, "tool_calls", out);
     });
     CHECK(message["content"][0]["input"] == json::object());
-    const auto hub = full(request({{"messages", {{{"role", "assistant"}, {"content", {{{"type", "tool_use"}, {"id", "a"}, {"name", "f"}, {"input", json::object()}}}}}}}}));
+    const auto hub = full_messages(messages_with({{"messages", {{{"role", "assistant"}, {"content", {{{"type", "tool_use"}, {"id", "a"}, {"name", "f"}, {"input", json::object()}}}}}}}}));
     CHECK(hub["messages"][0]["tool_calls"][0]["function"]["arguments"] == "{}");
 }
 
@@ -204,14 +204,14 @@ TEST_CASE("trap 19, 20: blocks come one after the other even if calls are told a
 
 TEST_CASE("trap 25, 27: pictures and failures of tools")
 {
-    const json body = request({{"messages",
+    const json body = messages_with({{"messages",
                                 {{{"role", "user"},
                                   {"content",
                                    {{{"type", "tool_result"},
                                      {"tool_use_id", "t"},
                                      {"is_error", true},
                                      {"content", {{{"type", "text"}, {"text", "no"}}, {{"type", "image"}, {"source", {{"type", "base64"}, {"media_type", "image/png"}, {"data", "QUJD"}}}}}}}}}}}}});
-    const auto hub = full(body);
+    const auto hub = full_messages(body);
     CHECK(hub["messages"][0]["is_error"] == true);
     CHECK(hub["messages"][0]["content"][1]["image_url"]["url"] == "data:image/png;base64,QUJD");
     const auto p = plain(body);
@@ -224,18 +224,18 @@ TEST_CASE("trap 25, 27: pictures and failures of tools")
 
 TEST_CASE("trap 29: tools that the provider would run are told as lost")
 {
-    const json body = request({{"tools", {{{"type", "web_search_20250305"}, {"name", "web_search"}}, {{"name", "f"}, {"input_schema", {{"type", "object"}}}}}}});
+    const json body = messages_with({{"tools", {{{"type", "web_search_20250305"}, {"name", "web_search"}}, {{"name", "f"}, {"input_schema", {{"type", "object"}}}}}}});
     const auto seen = read_messages(body);
     CHECK(json::parse(seen.hub)["tools"].size() == 1);
     CHECK(seen.lost == std::vector<std::string>{"tools.web_search_20250305"});
-    CHECK_FALSE(full(request({{"tools", {{{"type", "web_search_20250305"}, {"name", "w"}}}}, {"tool_choice", {{"type", "any"}}}})).contains("tool_choice"));
+    CHECK_FALSE(full_messages(messages_with({{"tools", {{{"type", "web_search_20250305"}, {"name", "w"}}}}, {"tool_choice", {{"type", "any"}}}})).contains("tool_choice"));
 }
 
 TEST_CASE("trap 32: structured output, by either name")
 {
     const json format{{"type", "json_schema"}, {"schema", {{"type", "object"}}}};
-    for (const auto& body : {request({{"output_config", {{"format", format}}}}), request({{"output_format", format}})}) {
-        const auto hub = full(body);
+    for (const auto& body : {messages_with({{"output_config", {{"format", format}}}}), messages_with({{"output_format", format}})}) {
+        const auto hub = full_messages(body);
         CHECK(hub["response_format"]["type"] == "json_schema");
         CHECK(hub["response_format"]["json_schema"]["schema"] == format["schema"]);
     }
@@ -250,35 +250,35 @@ TEST_CASE("trap 34: a refusal is told by the stop reason")
 
 TEST_CASE("trap 38: stop sequences, of which OpenAI takes four")
 {
-    const json body = request({{"stop_sequences", {"a", "b", "c", "d", "e"}}});
-    CHECK(full(body)["stop"].size() == 5);
+    const json body = messages_with({{"stop_sequences", {"a", "b", "c", "d", "e"}}});
+    CHECK(full_messages(body)["stop"].size() == 5);
     CHECK(plain(body).body["stop"].size() == 4);
     CHECK(plain(body).has_lost("stop_sequences"));
 }
 
 TEST_CASE("trap 42: thinking becomes an allowance, or the nearest effort")
 {
-    const json body = request({{"thinking", {{"type", "enabled"}, {"budget_tokens", 4000}}}});
-    CHECK(full(body)["reasoning"] == json{{"max_tokens", 4000}});
+    const json body = messages_with({{"thinking", {{"type", "enabled"}, {"budget_tokens", 4000}}}});
+    CHECK(full_messages(body)["reasoning"] == json{{"max_tokens", 4000}});
     CHECK(plain(body).body["reasoning_effort"] == "medium");
-    const json adaptive = request({{"thinking", {{"type", "adaptive"}}}, {"output_config", {{"effort", "max"}}}});
-    CHECK(full(adaptive)["reasoning_effort"] == "max");
+    const json adaptive = messages_with({{"thinking", {{"type", "adaptive"}}}, {"output_config", {{"effort", "max"}}}});
+    CHECK(full_messages(adaptive)["reasoning_effort"] == "max");
     CHECK(plain(adaptive).body["reasoning_effort"] == "high");
-    CHECK_FALSE(plain(request({{"thinking", {{"type", "disabled"}}}})).body.contains("reasoning_effort"));
+    CHECK_FALSE(plain(messages_with({{"thinking", {{"type", "disabled"}}}})).body.contains("reasoning_effort"));
 }
 
 TEST_CASE("trap 44: a document that the form cannot hold is refused, not left out")
 {
-    const json body = request({{"messages", {{{"role", "user"}, {"content", {{{"type", "document"}, {"source", {{"type", "url"}, {"url", "https://x.test/a.pdf"}}}}}}}}}});
-    CHECK(full(body)["messages"][0]["content"][0]["file"]["file_url"] == "https://x.test/a.pdf");
+    const json body = messages_with({{"messages", {{{"role", "user"}, {"content", {{{"type", "document"}, {"source", {{"type", "url"}, {"url", "https://x.test/a.pdf"}}}}}}}}}});
+    CHECK(full_messages(body)["messages"][0]["content"][0]["file"]["file_url"] == "https://x.test/a.pdf");
     CHECK_FALSE(plain(body).refused.empty());
 }
 
 TEST_CASE("trap 66: signatures and redacted thinking go there and back unchanged")
 {
     const json blocks = json::parse(R"([{"type":"thinking","thinking":"t","signature":"sig=="},{"type":"redacted_thinking","data":"xyz"},{"type":"text","text":"a"}])");
-    const json body = request({{"messages", {{{"role", "user"}, {"content", "q"}}, {{"role", "assistant"}, {"content", blocks}}, {{"role", "user"}, {"content", "r"}}}}});
-    const auto hub = full(body);
+    const json body = messages_with({{"messages", {{{"role", "user"}, {"content", "q"}}, {{"role", "assistant"}, {"content", blocks}}, {{"role", "user"}, {"content", "r"}}}}});
+    const auto hub = full_messages(body);
     const auto details = hub["messages"][1]["reasoning_details"];
     REQUIRE(details.size() == 2);
     CHECK(hub["messages"][1]["reasoning_content"] == "t");
@@ -305,7 +305,7 @@ TEST_CASE("trap 67: another provider's signature survives in a redacted block")
     });
     REQUIRE(message["content"].size() == 2);
     CHECK(message["content"][1]["type"] == "redacted_thinking");
-    const auto hub = full(request({{"messages", {{{"role", "assistant"}, {"content", message["content"]}}}}}));
+    const auto hub = full_messages(messages_with({{"messages", {{{"role", "assistant"}, {"content", message["content"]}}}}}));
     CHECK(hub["messages"][0]["reasoning_details"] == json::array({entry}));
 }
 
@@ -329,8 +329,8 @@ TEST_CASE("trap 69, 72: what was read from and written to a cache is no input in
 TEST_CASE("trap 72: cache marks stay in the full form and are lost in the plain one")
 {
     const json mark{{"type", "ephemeral"}};
-    const json body = request({{"system", {{{"type", "text"}, {"text", "s"}, {"cache_control", mark}}}}});
-    CHECK(full(body)["messages"][0]["content"][0]["cache_control"] == mark);
+    const json body = messages_with({{"system", {{{"type", "text"}, {"text", "s"}, {"cache_control", mark}}}}});
+    CHECK(full_messages(body)["messages"][0]["content"][0]["cache_control"] == mark);
     CHECK(plain(body).body["messages"][0]["content"] == "s");
     CHECK(plain(body).has_lost("cache_control"));
 }
@@ -351,7 +351,7 @@ TEST_CASE("trap 74: finish reasons in Anthropic's words")
 
 TEST_CASE("what nobody knows here is told as lost, our own members are read")
 {
-    const auto seen = read_messages(request({{"mcp_servers", json::array()}, {"portolan", {{"explain", true}}}}));
+    const auto seen = read_messages(messages_with({{"mcp_servers", json::array()}, {"portolan", {{"explain", true}}}}));
     CHECK(seen.lost == std::vector<std::string>{"mcp_servers"});
     CHECK(seen.explain);
     CHECK(seen.extensions == std::vector<std::string>{"portolan"});

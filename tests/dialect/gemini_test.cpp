@@ -15,14 +15,14 @@ const dialect::Dialect& gemini() { return dialect::gemini_events(); }
 
 dialect::ChatRequest read(const json& body, bool stream = false) { return test::read(gemini(), body, "gemini-2.5-flash", stream); }
 
-json request(const json& more)
+json contents_with(const json& more)
 {
     json body{{"contents", {{{"role", "user"}, {"parts", {{{"text", "hi"}}}}}}}};
     body.update(more);
     return body;
 }
 
-json full(const json& body) { return json::parse(read(body).hub); }
+json full_contents(const json& body) { return json::parse(read(body).hub); }
 
 json whole(const std::function<void(dialect::AnswerWriter&, std::string&)>& tell)
 {
@@ -38,31 +38,31 @@ json whole(const std::function<void(dialect::AnswerWriter&, std::string&)>& tell
 
 TEST_CASE("model and stream come from the path")
 {
-    const auto seen = read(request(json::object()), true);
+    const auto seen = read(contents_with(json::object()), true);
     CHECK(seen.model == "gemini-2.5-flash");
     CHECK(seen.stream);
-    CHECK_FALSE(read(request(json::object())).stream);
+    CHECK_FALSE(read(contents_with(json::object())).stream);
 }
 
 TEST_CASE("trap 10: a system instruction with or without a role, in both spellings")
 {
     for (const char* name : {"systemInstruction", "system_instruction"}) {
-        const auto hub = full(request({{name, {{"role", "user"}, {"parts", {{{"text", "be kind"}}}}}}}));
+        const auto hub = full_contents(contents_with({{name, {{"role", "user"}, {"parts", {{{"text", "be kind"}}}}}}}));
         CHECK(hub["messages"][0] == json::parse(R"({"role":"system","content":"be kind"})"));
     }
 }
 
 TEST_CASE("trap 4: an unknown role is refused")
 {
-    CHECK_FALSE(read(request({{"contents", {{{"role", "assistant"}, {"parts", {{{"text", "x"}}}}}}}})).refused.empty());
+    CHECK_FALSE(read(contents_with({{"contents", {{{"role", "assistant"}, {"parts", {{{"text", "x"}}}}}}}})).refused.empty());
 }
 
 TEST_CASE("trap 15, 16: calls without ids get stable ones, and results find them in order")
 {
     const json call{{"functionCall", {{"name", "f"}, {"args", {{"a", 1}}}}}}, bare{{"functionCall", {{"name", "f"}}}};
     const json result{{"functionResponse", {{"name", "f"}, {"response", {{"result", "one"}}}}}}, object{{"functionResponse", {{"name", "f"}, {"response", {{"x", 2}, {"y", 3}}}}}};
-    const json body = request({{"contents", {{{"role", "user"}, {"parts", {{{"text", "q"}}}}}, {{"role", "model"}, {"parts", {call, bare}}}, {{"role", "user"}, {"parts", {result, object}}}}}});
-    const auto m = full(body)["messages"];
+    const json body = contents_with({{"contents", {{{"role", "user"}, {"parts", {{{"text", "q"}}}}}, {{"role", "model"}, {"parts", {call, bare}}}, {{"role", "user"}, {"parts", {result, object}}}}}});
+    const auto m = full_contents(body)["messages"];
     REQUIRE(m.size() == 4);
     const auto& calls = m[1]["tool_calls"];
     CHECK(calls[0]["id"] != calls[1]["id"]);
@@ -71,13 +71,13 @@ TEST_CASE("trap 15, 16: calls without ids get stable ones, and results find them
     CHECK(m[2]["content"] == "one"); // trap 26
     CHECK(m[3]["tool_call_id"] == calls[1]["id"]);
     CHECK(json::parse(m[3]["content"].get<std::string>()) == json::parse(R"({"x":2,"y":3})"));
-    CHECK(full(body) == full(body));
+    CHECK(full_contents(body) == full_contents(body));
 }
 
 TEST_CASE("trap 11: function calling modes")
 {
     const auto choice = [](const json& config) {
-        return full(request({{"tools", {{{"functionDeclarations", {{{"name", "f"}}}}}}}, {"toolConfig", {{"functionCallingConfig", config}}}}))["tool_choice"];
+        return full_contents(contents_with({{"tools", {{{"functionDeclarations", {{{"name", "f"}}}}}}}, {"toolConfig", {{"functionCallingConfig", config}}}}))["tool_choice"];
     };
     CHECK(choice({{"mode", "AUTO"}}) == "auto");
     CHECK(choice({{"mode", "NONE"}}) == "none");
@@ -88,7 +88,7 @@ TEST_CASE("trap 11: function calling modes")
 TEST_CASE("trap 30: Gemini's schemas become JSON Schema")
 {
     const json schema = json::parse(R"({"type":"OBJECT","properties":{"type":{"type":"STRING","nullable":true},"n":{"type":5,"items":{"type":"INTEGER"}}},"required":["n"],"propertyOrdering":["n"]})");
-    const auto hub = full(request({{"generationConfig", {{"responseMimeType", "application/json"}, {"responseSchema", schema}}},
+    const auto hub = full_contents(contents_with({{"generationConfig", {{"responseMimeType", "application/json"}, {"responseSchema", schema}}},
                                    {"tools", {{{"functionDeclarations", {{{"name", "f"}, {"parameters", schema}}}}}}}}));
     const json want = json::parse(R"({"type":"object","properties":{"type":{"type":["string","null"]},"n":{"type":"array","items":{"type":"integer"}}},"required":["n"]})");
     CHECK(hub["response_format"]["json_schema"]["schema"] == want);
@@ -97,7 +97,7 @@ TEST_CASE("trap 30: Gemini's schemas become JSON Schema")
 
 TEST_CASE("trap 39, 42, 43: candidates, thinking, pictures")
 {
-    const auto hub = full(request({{"contents", {{{"role", "user"}, {"parts", {{{"text", "what?"}}, {{"inlineData", {{"mimeType", "image/png"}, {"data", "QUJD"}}}}}}}}},
+    const auto hub = full_contents(contents_with({{"contents", {{{"role", "user"}, {"parts", {{{"text", "what?"}}, {{"inlineData", {{"mimeType", "image/png"}, {"data", "QUJD"}}}}}}}}},
                                    {"generationConfig", {{"candidateCount", 2}, {"maxOutputTokens", 9}, {"thinkingConfig", {{"thinkingBudget", 1024}}}}}}));
     CHECK(hub["n"] == 2);
     CHECK(hub["max_tokens"] == 9);
@@ -119,7 +119,7 @@ TEST_CASE("trap 67: a thought signature goes there and back with its call, also 
         const auto content = answer["candidates"][0]["content"];
         REQUIRE(content["parts"].size() == 1);
         CHECK(core::from_base64(content["parts"][0]["thoughtSignature"].get<std::string>())); // its Python library decodes it
-        const auto hub = full(request({{"contents", {{{"role", "user"}, {"parts", {{{"text", "q"}}}}}, content}}}));
+        const auto hub = full_contents(contents_with({{"contents", {{{"role", "user"}, {"parts", {{{"text", "q"}}}}}, content}}}));
         CHECK(hub["messages"][1]["reasoning_details"] == json::array({entry}));
     }
 }
@@ -162,7 +162,7 @@ TEST_CASE("trap 53: errors in Google's envelope, with the delay")
 
 TEST_CASE("what has no place is told as lost")
 {
-    const auto seen = read(request({{"safetySettings", {{{"category", "x"}}}}, {"tools", {{{"googleSearch", json::object()}}}}}));
+    const auto seen = read(contents_with({{"safetySettings", {{{"category", "x"}}}}, {"tools", {{{"googleSearch", json::object()}}}}}));
     CHECK(seen.lost == std::vector<std::string>{"tools.googlesearch", "safetysettings"});
 }
 

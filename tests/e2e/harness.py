@@ -93,6 +93,10 @@ class Portolan:
     def wait_for_line(self, pattern, seconds=5.0):
         return wait_until(lambda: next((x for x in list(self.lines) if re.search(pattern, x)), None), seconds, f"a line like {pattern!r} in\n{self.output()}\n")
 
+    def wait_for_metric(self, pattern, seconds=5.0):
+        """A request is counted when its answer is sent: whoever asks at once may come before that."""
+        return wait_until(lambda: re.search(pattern, self.get("/metrics").body.decode()), seconds, f"a metric like {pattern!r}")
+
     def signal(self, number):
         self.process.send_signal(number)
 

@@ -129,7 +129,7 @@ class Losses(BeforeSpeakers):
     def test_losses_are_counted_by_languages_and_field(self):
         before = self.ask("messages", "cohere", {**MESSAGES[""], **MESSAGES["container"]})
         self.assertEqual((before.status, before.headers["x-portolan-dropped-params"]), (200, "container"))
-        self.assertRegex(self.host.get("/metrics").body.decode(), r'portolan_translation_loss_total\{field="container",from="anthropic",to="cohere"\} \d')
+        self.host.wait_for_metric(r'portolan_translation_loss_total\{field="container",from="anthropic",to="cohere"\} \d')
 
 
 PAGE = {"type": "url_citation", "url_citation": {"url": "https://x.example", "title": "x", "start_index": 0, "end_index": 2}}

@@ -221,7 +221,7 @@ class Hedging(unittest.TestCase):
                 row = wait_until(lambda: host.get("/api/logs").json["data"], what="the line in the log")[0]
                 self.assertEqual([(a["target"], a.get("fault"), a.get("hedge")) for a in row["attempts"]],
                                  [("up/x", "cancelled", None), ("spare/y", None, True)])
-                self.assertIn('portolan_hedges_total{result="won"} 1\n', host.get("/metrics").body.decode())
+                host.wait_for_metric(r'portolan_hedges_total\{result="won"\} 1\n')
 
 
 class Speed(unittest.TestCase):

@@ -84,7 +84,7 @@ class Edges(unittest.TestCase):
                 self.assertIn("top_k", strict.json["error"]["message"])
                 del body["top_k"]
                 self.assertEqual(host.ask("POST", "/v1/messages", {**body, "model": "exact"}).status, 200)
-                self.assertRegex(host.get("/metrics").body.decode(), r'portolan_translation_loss_total\{field="top_k",from="anthropic",to="up"\} 2')
+                host.wait_for_metric(r'portolan_translation_loss_total\{field="top_k",from="anthropic",to="up"\} 2')
 
     def test_a_stream_that_breaks_off_ends_with_an_error_event(self):
         def behave(call):

@@ -7,7 +7,7 @@ using ledger::Gate;
 
 namespace {
 
-constexpr std::int64_t second = 1'000'000, minute = 60 * second;
+constexpr std::int64_t one_second = 1'000'000, minute = 60 * one_second;
 
 struct Door {
     Gate gate;
@@ -53,7 +53,7 @@ TEST_CASE("so many requests in any minute, and the wait that is said is long eno
     CHECK(d.wait == minute); // this minute is used up
     d.now += d.wait;
     CHECK_FALSE(d.enter()); // the last one's six fade out as this one goes on
-    CHECK(d.wait == 10 * second);
+    CHECK(d.wait == 10 * one_second);
     d.now += d.wait;
     CHECK(d.enter());
     CHECK_FALSE(d.enter());

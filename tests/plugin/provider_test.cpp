@@ -8,7 +8,7 @@ using plugin::Function;
 
 namespace {
 
-Reply reply(int status, std::string_view body = {}) { return {.status = status, .headers = {}, .body = body}; }
+Reply replied(int status, std::string_view body = {}) { return {.status = status, .headers = {}, .body = body}; }
 Frame piece(std::string_view data, std::string_view raw = {}) { return {.kind = 2, .event = {}, .data = data, .raw = raw}; }
 
 struct ProviderWall {
@@ -50,7 +50,7 @@ struct Rude : ProviderWall {
         rq.native = native;
         auto exchange = provider->open(facts(), rq);
         if (!exchange) return exchange.fault();
-        return (*exchange)->frame(facts(), reply(200), piece("x", "x"), sink);
+        return (*exchange)->frame(facts(), replied(200), piece("x", "x"), sink);
     }
 };
 
@@ -98,8 +98,8 @@ TEST_CASE("frames become events, the end says the usage and asks for another rou
     auto exchange = wall.provider->open(facts(), rq);
     REQUIRE(exchange.ok());
     Recorder sink;
-    CHECK((*exchange)->frame(facts(), reply(200), piece("Hel", "data: Hel\n\n"), sink).ok());
-    CHECK((*exchange)->frame(facts(), reply(200), piece("lo", "data: lo\n\n"), sink).ok());
+    CHECK((*exchange)->frame(facts(), replied(200), piece("Hel", "data: Hel\n\n"), sink).ok());
+    CHECK((*exchange)->frame(facts(), replied(200), piece("lo", "data: lo\n\n"), sink).ok());
     CHECK(sink.text() == "Hello");
     CHECK(sink.seen[0].kind == EventKind::Raw);
     CHECK(sink.seen[0].data == "data: Hel\n\n");
@@ -119,7 +119,7 @@ TEST_CASE("a fault inside an answer keeps its kind, status and wait")
     ProviderRequest rq;
     auto exchange = wall.provider->open(facts(), rq);
     Recorder sink;
-    CHECK((*exchange)->frame(facts(), reply(200), piece("over"), sink).ok());
+    CHECK((*exchange)->frame(facts(), replied(200), piece("over"), sink).ok());
     REQUIRE(sink.seen.size() == 1);
     const auto& fault = sink.seen[0].fault;
     CHECK(fault.kind == FaultKind::Overloaded);
@@ -132,7 +132,7 @@ TEST_CASE("a frame that makes no sense is the upstream's fault with the plugin's
     ProviderRequest rq;
     auto exchange = wall.provider->open(facts(), rq);
     Recorder sink;
-    const auto done = (*exchange)->frame(facts(), reply(200), piece("bad"), sink);
+    const auto done = (*exchange)->frame(facts(), replied(200), piece("bad"), sink);
     REQUIRE_FALSE(done.ok());
     CHECK(done.fault().kind == FaultKind::BadReply);
     CHECK(done.fault().message == "this frame is nonsense");
@@ -143,12 +143,12 @@ TEST_CASE("classify says what an error is, wants to ask again, or leaves it to t
     ProviderWall wall("good", "plain-wire", "{}");
     ProviderRequest rq;
     auto exchange = wall.provider->open(facts(), rq);
-    const auto limited = (*exchange)->classify(facts(), reply(429, "slow down"));
+    const auto limited = (*exchange)->classify(facts(), replied(429, "slow down"));
     CHECK((limited.kind == FaultKind::RateLimited && limited.message == "slow down" && limited.retry_after_us == 3'000'000));
     CHECK(limited.upstream_status == 429);
-    const auto again = (*exchange)->classify(facts(), reply(400, "odd option"));
+    const auto again = (*exchange)->classify(facts(), replied(400, "odd option"));
     CHECK((again.kind == FaultKind::Refused && again.rebuild && again.retry_after_us == -1));
-    CHECK((*exchange)->classify(facts(), reply(500)).kind == FaultKind::None);
+    CHECK((*exchange)->classify(facts(), replied(500)).kind == FaultKind::None);
 }
 
 TEST_CASE("what a component cannot serve leaves room for the next candidate")
@@ -331,7 +331,7 @@ TEST_CASE("a table that ends before classify leaves the guess to the host")
     auto exchange = wall.provider->open(facts(), rq);
     REQUIRE(exchange.ok());
     CHECK((*exchange)->request(facts(), rq)->url_base == "http://127.0.0.1");
-    CHECK((*exchange)->classify(facts(), reply(400, "x")).kind == FaultKind::None);
+    CHECK((*exchange)->classify(facts(), replied(400, "x")).kind == FaultKind::None);
 }
 
 TEST_CASE("a frame over its time is counted and its events stand")

@@ -23,7 +23,7 @@ wire::Origin origin_of(const std::string& host, std::uint16_t port, const std::s
 
 const std::string hello = "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello";
 
-test::Answer get(House& house) { return house.ask({.method = "GET"}); }
+test::Answer fetch(House& house) { return house.ask({.method = "GET"}); }
 
 } // namespace
 
@@ -34,7 +34,7 @@ TEST_CASE("A certificate for the name or the address is believed, and the connec
         TlsUpstream upstream(authority.issue(name), hello);
         House house(origin_of(host, upstream.port(), authority.file()));
         for (int i = 0; i < 3; ++i) {
-            const auto answer = get(house);
+            const auto answer = fetch(house);
             INFO(answer.fault.message);
             CHECK(answer.body == "hello");
             CHECK(answer.reused == (i > 0));
@@ -55,7 +55,7 @@ TEST_CASE("A wrong name, an expired certificate and an unknown authority are ref
                           Case{"DNS:localhost", 1, other.file(), "issuer"}, Case{"DNS:localhost", 1, "", "issuer"}}) {
         TlsUpstream upstream(authority.issue(c.name, c.days), hello);
         House house(origin_of("localhost", upstream.port(), c.ca_file));
-        const auto answer = get(house);
+        const auto answer = fetch(house);
         CHECK(answer.fault.kind == FaultKind::Unreachable);
         INFO(answer.fault.message);
         CHECK(answer.fault.message.find(c.reason) != std::string::npos);
@@ -69,7 +69,7 @@ TEST_CASE("Only `insecure` takes any certificate")
     auto origin = origin_of("localhost", upstream.port(), "");
     origin.insecure = true;
     House house(origin);
-    CHECK(get(house).body == "hello");
+    CHECK(fetch(house).body == "hello");
 }
 
 TEST_CASE("Without a length the end is close_notify; a bare FIN is a cut")
@@ -79,7 +79,7 @@ TEST_CASE("Without a length the end is close_notify; a bare FIN is a cut")
     for (const auto end : {TlsEnd::Notify, TlsEnd::Cut}) {
         TlsUpstream upstream(leaf, "HTTP/1.1 200 OK\r\n\r\nhello", end);
         House house(origin_of("localhost", upstream.port(), authority.file()));
-        const auto answer = get(house);
+        const auto answer = fetch(house);
         CHECK(answer.body == "hello");
         CHECK(answer.fault.kind == (end == TlsEnd::Notify ? FaultKind::None : FaultKind::Broken));
     }
@@ -93,8 +93,8 @@ TEST_CASE("https goes through a proxy by CONNECT, and the name in the handshake 
     origin.proxy = "http://me:pw@127.0.0.1:" + std::to_string(upstream.port());
     {
         House house(origin);
-        CHECK(get(house).body == "hello");
-        CHECK(get(house).reused);
+        CHECK(fetch(house).body == "hello");
+        CHECK(fetch(house).reused);
     }
     CHECK(upstream.tunnel.starts_with(
         "CONNECT up.example:8443 HTTP/1.1\r\nhost: up.example:8443\r\nproxy-authorization: Basic bWU6cHc=\r\n"));
