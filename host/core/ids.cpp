@@ -21,12 +21,12 @@ std::string uuid_v7(std::int64_t unix_us)
     const std::uint64_t high = ms << 16 | 0x7000 | (random_bits() & 0x0fff);
     const std::uint64_t low = (random_bits() & 0x3fffffffffffffffu) | 0x8000000000000000u;
     std::string out(36, '-');
-    std::size_t at = 0;
-    for (int nibble = 0; nibble < 32; ++nibble) {
-        if (nibble == 8 || nibble == 12 || nibble == 16 || nibble == 20) ++at;
-        const std::uint64_t half = nibble < 16 ? high : low;
-        out[at++] = hex[half >> (60 - 4 * (nibble % 16)) & 15];
-    }
+    char* to = out.data();
+    const auto put = [&to](std::uint64_t bits, int digits) {
+        for (int at = digits - 1; at >= 0; --at, bits >>= 4) to[at] = hex[bits & 15];
+        to += digits + 1;
+    };
+    put(high >> 32, 8), put(high >> 16, 4), put(high, 4), put(low >> 48, 4), put(low, 12);
     return out;
 }
 

@@ -6,6 +6,7 @@
 
 #include <optional>
 #include <stdexcept>
+#include <utility>
 
 namespace core {
 
@@ -13,21 +14,39 @@ namespace {
 
 constexpr std::size_t any_depth = static_cast<std::size_t>(-1), usual_members = 16;
 
-struct Step {         ///< one edit below a member of this object
-    std::string rest; // the pointer from there on, empty: the member itself
+struct Step {              ///< one edit below a member of this object
+    std::string_view rest; // the pointer from there on, empty: the member itself
     std::string_view json;
 };
 
 struct Change { ///< all edits that go to or through one member
-    std::string name;
-    std::vector<Step> steps;
+    std::string_view token;         // its name as the pointer spells it
+    std::string unescaped;          // if that has a ~ in it
+    const JsonEdit* only = nullptr; // the one edit, if it is of the member itself
+    std::vector<Step> steps;        // else
     bool found = false;
+    [[nodiscard]] std::string_view name() const noexcept { return unescaped.empty() ? token : std::string_view(unescaped); }
 };
 
 struct Member {
     std::size_t key, value, end; // where key and value begin and where the value ends
     Change* change;
 };
+
+std::string unescaped(std::string_view token, std::string_view pointer)
+{
+    std::string name;
+    for (std::size_t i = 0; i < token.size(); ++i) {
+        if (token[i] != '~') {
+            name += token[i];
+            continue;
+        }
+        if (++i == token.size() || (token[i] != '0' && token[i] != '1'))
+            throw std::invalid_argument("not a JSON pointer: " + std::string(pointer));
+        name += token[i] == '0' ? '~' : '/';
+    }
+    return name;
+}
 
 std::vector<Change> by_member(const std::vector<JsonEdit>& edits)
 {
@@ -37,30 +56,37 @@ std::vector<Change> by_member(const std::vector<JsonEdit>& edits)
         if (!edit.pointer.starts_with('/'))
             throw std::invalid_argument("not a JSON pointer: " + std::string(edit.pointer));
         const auto slash = edit.pointer.find('/', 1);
-        std::string name;
-        const auto token = edit.pointer.substr(1, slash == edit.pointer.npos ? slash : slash - 1);
-        for (std::size_t i = 0; i < token.size(); ++i) {
-            if (token[i] != '~') {
-                name += token[i];
-                continue;
-            }
-            if (++i == token.size() || (token[i] != '0' && token[i] != '1'))
-                throw std::invalid_argument("not a JSON pointer: " + std::string(edit.pointer));
-            name += token[i] == '0' ? '~' : '/';
-        }
+        Change added;
+        added.token = edit.pointer.substr(1, slash == edit.pointer.npos ? slash : slash - 1);
+        if (added.token.find('~') != added.token.npos) added.unescaped = unescaped(added.token, edit.pointer);
         Change* change = nullptr;
         for (auto& known : out)
-            if (known.name == name) change = &known;
-        if (!change) change = &out.emplace_back(Change{name, {}, false});
-        change->steps.push_back({std::string(slash == edit.pointer.npos ? "" : edit.pointer.substr(slash)), edit.json});
+            if (known.name() == added.name()) change = &known;
+        if (!change) {
+            change = &out.emplace_back(std::move(added));
+            if (slash == edit.pointer.npos) {
+                change->only = &edit;
+                continue;
+            }
+        } else if (change->only)
+            change->steps.push_back({{}, std::exchange(change->only, nullptr)->json});
+        change->steps.push_back({slash == edit.pointer.npos ? std::string_view() : edit.pointer.substr(slash), edit.json});
     }
     return out;
 }
 
-/// The member's value after its edits, in their order; nullopt: it is to be absent. `old` has no value if it is absent
-/// now.
-std::optional<std::string> edited(const std::vector<Step>& steps, std::optional<std::string_view> old)
+/// What a member is after its edits: `text`, or `made`, or (neither) absent.
+struct Edited {
+    std::string_view text;
+    std::optional<std::string> made;
+    [[nodiscard]] bool there() const noexcept { return made || !text.empty(); }
+};
+
+/// The member's value after its edits, in their order. `old` has no value if it is absent now.
+Edited edited(const Change& change, std::optional<std::string_view> old)
 {
+    if (change.only) return {change.only->json, {}};
+    const auto& steps = change.steps;
     std::optional<std::string> now;
     if (old && !steps.front().rest.empty()) now = std::string(*old);
     for (std::size_t i = 0; i < steps.size();) {
@@ -82,7 +108,7 @@ std::optional<std::string> edited(const std::vector<Step>& steps, std::optional<
         }
         now = splice(*now, below).joined();
     }
-    return now;
+    return {{}, std::move(now)};
 }
 
 /// The members of the object up to the point where all changes have found their place.
@@ -104,7 +130,7 @@ std::vector<Member> members_of(JsonScanner& scan, std::vector<Change>& changes, 
         JsonString key;
         if (!scan.string(key) || !scan.take(':')) throw std::invalid_argument("not a JSON object");
         for (auto& change : changes)
-            if (!change.found && key.is(change.name)) member.change = &change, change.found = true, --open;
+            if (!change.found && key.is(change.name())) member.change = &change, change.found = true, --open;
         scan.peek();
         member.value = scan.position();
         if (!scan.skip()) throw std::invalid_argument("not a JSON object");
@@ -140,47 +166,45 @@ Splice splice(std::string_view text, const std::vector<JsonEdit>& edits)
     bool complete = false;
     const auto members = members_of(scan, changes, body, complete);
 
-    struct Cut {
-        std::size_t from, to, text;
-    }; // text: index into storage, none: nothing comes instead
-    constexpr auto none = static_cast<std::size_t>(-1);
-    std::vector<Cut> cuts;
-    cuts.reserve(changes.size());
-    out.storage.reserve(changes.size());
+    std::size_t at = 0;
+    const auto put = [&out](std::string_view piece) {
+        if (!piece.empty()) out.pieces.push_back(piece), out.size += piece.size();
+    };
+    const auto cut = [&](std::size_t from, std::size_t to, std::string_view instead) {
+        put(text.substr(at, from - at));
+        put(instead);
+        at = to;
+    };
+    const auto store = [&](std::string&& made) -> std::string_view {
+        if (out.storage.empty()) out.storage.reserve(changes.size()); // it grows no further: views into it hold
+        return out.storage.emplace_back(std::move(made));
+    };
     out.pieces.reserve(2 * changes.size() + 1);
     bool kept = false; // a member ahead of this one stays
     for (std::size_t i = 0; i < members.size(); ++i) {
         const auto& member = members[i];
-        std::optional<std::string> value;
-        if (member.change) value = edited(member.change->steps, text.substr(member.value, member.end - member.value));
-        if (!member.change || value) {
+        if (!member.change) {
             kept = true;
-            if (!value) continue;
-            cuts.push_back({member.value, member.end, out.storage.size()});
-            out.storage.push_back(std::move(*value));
+            continue;
+        }
+        auto value = edited(*member.change, text.substr(member.value, member.end - member.value));
+        if (value.there()) {
+            kept = true;
+            cut(member.value, member.end, value.made ? store(std::move(*value.made)) : value.text);
         } else if (kept)
-            cuts.push_back({members[i - 1].end, member.end, none});
+            cut(members[i - 1].end, member.end, {});
         else
-            cuts.push_back({member.key, i + 1 < members.size() ? members[i + 1].key : member.end, none});
+            cut(member.key, i + 1 < members.size() ? members[i + 1].key : member.end, {});
     }
     const std::size_t tail = members.empty() ? body : members.back().end;
     for (const auto& change : changes) {
         if (change.found) continue;
-        auto value = edited(change.steps, std::nullopt);
-        if (!value) continue;
-        cuts.push_back({tail, tail, out.storage.size()});
-        out.storage.push_back((kept ? "," : "") + core::quoted(change.name) + ':' + *value);
+        auto value = edited(change, std::nullopt);
+        if (!value.there()) continue;
+        std::string added = (kept ? "," : "") + core::quoted(change.name()) + ':';
+        added += value.made ? std::string_view(*value.made) : value.text;
+        cut(tail, tail, store(std::move(added)));
         kept = true;
-    }
-
-    std::size_t at = 0;
-    const auto put = [&](std::string_view piece) {
-        if (!piece.empty()) out.pieces.push_back(piece), out.size += piece.size();
-    };
-    for (const auto& cut : cuts) { // storage grows no more: views into it hold
-        put(text.substr(at, cut.from - at));
-        if (cut.text != none) put(out.storage[cut.text]);
-        at = cut.to;
     }
     put(text.substr(at));
     return out;

@@ -12,7 +12,7 @@ struct JsonEdit {
     std::string_view json;    ///< the new value; empty: remove the member
 };
 
-/// A text as pieces: views into the original and into `storage`, to be sent with one gathered write.
+/// A text as pieces: views into the original, the edits' values and `storage`, to be sent with one gathered write.
 struct Splice {
     std::vector<std::string_view> pieces;
     std::vector<std::string> storage;

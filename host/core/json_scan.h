@@ -39,8 +39,9 @@ public:
     /// The first byte of what comes next, blanks passed; 0 at the end. A value begins with one of {["-0123456789tfn.
     char peek() noexcept
     {
-        while (at_ != end_ && (*at_ == ' ' || *at_ == '\n' || *at_ == '\r' || *at_ == '\t')) ++at_;
-        return at_ == end_ ? '\0' : *at_;
+        for (; at_ != end_; ++at_)
+            if (static_cast<unsigned char>(*at_) > ' ' || (*at_ != ' ' && *at_ != '\n' && *at_ != '\r' && *at_ != '\t')) return *at_;
+        return '\0';
     }
     [[nodiscard]] std::size_t position() const noexcept { return static_cast<std::size_t>(at_ - begin_); }
     [[nodiscard]] const char* here() const noexcept { return at_; } ///< the next byte that is not read; behind peek(): of a value

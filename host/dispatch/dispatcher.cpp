@@ -196,7 +196,7 @@ wire::Task<Outcome> Dispatcher::run(const Job& job, Answer& answer, Answer* unde
 wire::Task<Fault> Dispatcher::attempts(const Job& job, Answer* answer, Answer* understudy, Outcome& out)
 {
     RetryPlan plan(job);
-    Fault last{.kind = FaultKind::NoProvider, .message = "No candidate is left."};
+    Fault last{.kind = FaultKind::NoProvider};
     Fault broke; // why the answer was cut that others are to take up
     auto step = plan.first(now());
     if (!step && plan.crowded()) step = co_await wait_turn(job, plan);
@@ -219,6 +219,7 @@ wire::Task<Fault> Dispatcher::attempts(const Job& job, Answer* answer, Answer* u
         step = plan.after(last, now(), out.attempts.back().retry_after_said);
     }
     if (aborted_) last = core::client_gone();
+    if (last.kind == FaultKind::NoProvider && last.message.empty()) last.message = "No candidate is left.";
     if (broke.kind != FaultKind::None && !aborted_) co_return broke;
     co_return plan.conclude(std::move(last), out.attempts, now());
 }

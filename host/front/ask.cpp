@@ -1,15 +1,23 @@
 #include "front/ask.h"
 
 #include <algorithm>
+#include <array>
+#include <charconv>
 
 namespace front {
 
 namespace {
 constexpr std::int64_t usual_answer_tokens = 500; // what an answer is taken to be when the client sets no limit
+
+std::string short_name_of(std::uint64_t hash)
+{
+    std::array<char, 16> text; // 13 characters at most, which a string holds without memory of its own
+    return {text.data(), std::to_chars(text.data(), text.data() + text.size(), hash, 36).ptr};
+}
 }
 
 ChatAsk::ChatAsk(const dialect::ChatRequest& request, const dialect::Dialect& dialect, std::string model, std::string tenant, std::int64_t deadline_us, core::Op op)
-    : model_(std::move(model)), tenant_(std::move(tenant)), affinity_(request.user.empty() ? std::to_string(request.prefix_hash) : request.user)
+    : model_(std::move(model)), tenant_(std::move(tenant)), affinity_(request.user.empty() ? short_name_of(request.prefix_hash) : request.user)
 {
     turns_ = [this, &request] {
         texts_ = dialect::Dialect::turns(request.hub.empty() ? request.bytes : std::string_view(request.hub));

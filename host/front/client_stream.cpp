@@ -114,7 +114,7 @@ std::vector<std::string_view> ClientStream::gather()
 {
     std::vector<std::string_view> out;
     out.reserve(pending_.size() + 1);
-    for (const auto& p : pending_) out.push_back(p.borrowed.empty() ? std::string_view(stored_).substr(p.at, p.size) : p.borrowed);
+    for (const auto& p : pending_) out.push_back(bytes_of(p));
     return out;
 }
 
@@ -262,14 +262,13 @@ void ClientStream::settle_form()
 
 wire::Task<bool> ClientStream::respond_whole()
 {
-    auto pieces = gather();
     std::string joined;
     std::string_view body;
-    if (held_.empty() && pieces.size() == 1)
-        body = pieces[0];
+    if (held_.empty() && pending_.size() == 1)
+        body = bytes_of(pending_[0]);
     else {
         joined = std::move(held_);
-        for (const auto p : pieces) joined += p;
+        for (const auto& p : pending_) joined += bytes_of(p);
         body = joined;
     }
     HeaderList list;

@@ -121,6 +121,7 @@ private:
         std::string_view borrowed;
         std::size_t at = 0, size = 0;       ///< in stored_, when borrowed is empty
     };
+    [[nodiscard]] std::string_view bytes_of(const Pending& p) const { return p.borrowed.empty() ? std::string_view(stored_).substr(p.at, p.size) : p.borrowed; }
     std::vector<Pending> pending_;
     std::string stored_, held_, scratch_;
     upstream::BufferedEvents untold_;       ///< of a native exchange, as long as no RAW has come

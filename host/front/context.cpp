@@ -6,10 +6,10 @@ namespace front {
 
 ledger::Counter& LoopContext::requests(std::string_view route, int status, bool stream)
 {
-    auto& slot = requests_[{std::string(route), status, stream}];
-    if (!slot)
-        slot = &services->metrics->counter("portolan_http_requests_total", {{"route", route}, {"code", std::to_string(status)}, {"stream", stream ? "1" : "0"}});
-    return *slot;
+    if (const auto known = requests_.find(std::tuple(route, status, stream)); known != requests_.end()) return *known->second;
+    auto& made = services->metrics->counter("portolan_http_requests_total", {{"route", route}, {"code", std::to_string(status)}, {"stream", stream ? "1" : "0"}});
+    requests_.emplace(std::tuple(std::string(route), status, stream), &made);
+    return made;
 }
 
 ledger::Counter& LoopContext::attempts(const std::string& provider, std::string_view outcome)

@@ -291,6 +291,7 @@ wire::Task<Fault> Attempt::one_round(const AttemptRequest& request, dispatch::Pr
         place = &other;
     }
     std::string target = place->prefix + plan.path;
+    plan.headers.reserve(plan.headers.size() + endpoint.extra_headers.size() + 3); // and a form's content type, and credentials
     for (const auto& header : endpoint.extra_headers) plan.headers.push_back(header);
 
     core::Result<RequestBytes> made = RequestBytes{};
@@ -307,7 +308,6 @@ wire::Task<Fault> Attempt::one_round(const AttemptRequest& request, dispatch::Pr
     const auto has = [&](std::string_view name) {
         return std::any_of(plan.headers.begin(), plan.headers.end(), [&](const auto& h) { return h.first == name; });
     };
-    if (!body.pieces.empty() && !has("content-type")) plan.headers.emplace_back("content-type", "application/json");
     if (plan.delay_us > 0) co_await wait(plan.delay_us);
     if (aborted_) co_return core::client_gone();
     if (!plan.auth.empty()) { // the body is final by now, which signatures need, and so is the time
@@ -315,8 +315,9 @@ wire::Task<Fault> Attempt::one_round(const AttemptRequest& request, dispatch::Pr
         if (!added) co_return std::move(added).fault();
     }
     wire::Headers headers;
-    headers.reserve(plan.headers.size() + 2);
+    headers.reserve(plan.headers.size() + 3);
     for (const auto& [name, value] : plan.headers) headers.push_back({name, value});
+    if (!body.pieces.empty() && !has("content-type")) headers.push_back({"content-type", "application/json"});
     if (!has("accept")) headers.push_back({"accept", rq.stream ? "text/event-stream" : "application/json"});
     if (!has("user-agent")) headers.push_back({"user-agent", "portolan"});
 

@@ -128,7 +128,7 @@ void Call::finish()
 Task<core::Result<const ReplyHead*>> Call::send(const ClientRequest& request)
 {
     timeouts_ = request.timeouts;
-    failed_ = {FaultKind::Broken, "the request was not sent"};
+    failed_.kind = FaultKind::Broken;
     std::size_t body_bytes = 0;
     for (const auto& piece : request.body) body_bytes += piece.size();
     Proxy proxy;
@@ -151,7 +151,7 @@ Task<core::Result<const ReplyHead*>> Call::send(const ClientRequest& request)
         drop();
         pool_->counters.stale_retries.fetch_add(1, std::memory_order_relaxed);
     }
-    failed_ = {};
+    failed_.kind = FaultKind::None;
     if (reply().complete()) finish();
     co_return &reply().head();
 }
@@ -283,6 +283,7 @@ Task<core::Result<std::string_view>> Call::read(Pieces pieces)
 {
     for (;;) {
         if (aborted_) co_return fail({FaultKind::Cancelled, "cancelled"});
+        if (failed_.kind != FaultKind::None && failed_.message.empty()) failed_.message = "the request was not sent";
         if (failed_.kind != FaultKind::None) co_return failed_;
         if (past_deadline()) co_return fail({FaultKind::Deadline, "the request's deadline passed"});
         if ((!unread_.empty() || reply().malformed()) && transport_) {

@@ -34,7 +34,7 @@ public:
         auto& list = lists_[at];
         if (auto* free = list.first) {
             list.first = free->next;
-            --list.count;
+            kept_ -= at * step;
             return free;
         }
         return ::operator new(at * step);
@@ -42,10 +42,10 @@ public:
     void give(void* frame, std::size_t size) noexcept
     {
         const auto at = (size + step - 1) / step;
-        if (at >= sizes || lists_[at].count >= most) return ::operator delete(frame);
+        if (at >= sizes || kept_ + at * step > most) return ::operator delete(frame);
         auto& list = lists_[at];
         list.first = new (frame) Free{list.first};
-        ++list.count;
+        kept_ += at * step;
     }
 
 private:
@@ -54,10 +54,10 @@ private:
     };
     struct List {
         Free* first = nullptr;
-        std::size_t count = 0;
     };
-    static constexpr std::size_t step = 64, sizes = 128, most = 64; // frames up to 8 KiB, 64 of a size
+    static constexpr std::size_t step = 64, sizes = 128, most = 1024 * 1024; // frames up to 8 KiB, 1 MiB in all
     std::array<List, sizes> lists_{};
+    std::size_t kept_ = 0; ///< bytes
 };
 
 inline FramePool& frame_pool()

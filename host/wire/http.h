@@ -49,10 +49,13 @@ public:
     /// A value that would break the head is our own bug: std::logic_error in a debug build, left out otherwise.
     void add(FieldName name, std::string_view value);
     void add(FieldName name, std::int64_t value);
-    [[nodiscard]] std::string_view text() const noexcept { return text_; } ///< each line ends in CRLF
+    [[nodiscard]] std::string_view text() const noexcept { return {text_.data(), used_}; } ///< each line ends in CRLF
 
 private:
-    std::string text_;
+    void put(std::string_view name, std::string_view value);
+
+    std::string text_; ///< room; what is used of it comes first
+    std::size_t used_ = 0;
 };
 
 /// No control characters but tab: RFC 9110 5.5, with bytes over 0x7f let through.

@@ -22,16 +22,22 @@ bool check(bool fit, [[maybe_unused]] std::string_view name)
     return fit;
 }
 
-void append_line(std::string& out, std::string_view name, std::string_view value)
+constexpr std::size_t line_size(std::string_view name, std::string_view value) noexcept { return name.size() + value.size() + 4; }
+
+void write_line(char* to, std::string_view name, std::string_view value) noexcept
 {
-    if (!check(is_field_value(value), name)) return;
-    const auto at = out.size();
-    out.resize(at + name.size() + value.size() + 4);
-    char* to = out.data() + at;
     to = std::copy(name.begin(), name.end(), to);
     *to++ = ':', *to++ = ' ';
     to = std::copy(value.begin(), value.end(), to);
     *to++ = '\r', *to = '\n';
+}
+
+void append_line(std::string& out, std::string_view name, std::string_view value)
+{
+    if (!check(is_field_value(value), name)) return;
+    const auto at = out.size();
+    out.resize(at + line_size(name, value));
+    write_line(out.data() + at, name, value);
 }
 
 void append_number(std::string& out, std::size_t number)
@@ -62,16 +68,23 @@ std::string_view DateLine::now()
     return line_;
 }
 
+void HeaderLines::put(std::string_view name, std::string_view value)
+{
+    const auto size = line_size(name, value);
+    if (text_.size() - used_ < size) text_.resize(std::max<std::size_t>(1000, 2 * (used_ + size))); // most answers have less
+    write_line(text_.data() + used_, name, value);
+    used_ += size;
+}
+
 void HeaderLines::add(FieldName name, std::string_view value)
 {
-    if (text_.empty()) text_.reserve(1024); // most answers have less
-    append_line(text_, name.text, value);
+    if (check(is_field_value(value), name.text)) put(name.text, value);
 }
 
 void HeaderLines::add(FieldName name, std::int64_t value)
 {
     std::array<char, 24> text;
-    add(name, std::string_view(text.data(), std::to_chars(text.data(), text.data() + text.size(), value).ptr));
+    put(name.text, std::string_view(text.data(), std::to_chars(text.data(), text.data() + text.size(), value).ptr));
 }
 
 void append_response_head(std::string& out, const ResponseHead& head, DateLine& date)

@@ -60,14 +60,16 @@ struct Settings {
 
 /// The members of a request that this plugin may have to change, as they stand in the text; empty: not there.
 struct Members {
-    explicit Members(std::string_view text)
+    /// `names`: whether has() is asked for others than these.
+    Members(std::string_view text, bool names)
     {
+        if (names) keys.reserve(16);
         portolan::members(text, [&](std::string_view key, std::string_view value) {
             if (key == "stream") stream = value;
             if (key == "stream_options") stream_options = value;
             if (key == "max_tokens") max_tokens = value;
             if (key == "max_completion_tokens") max_completion_tokens = value;
-            keys.push_back(key);
+            if (names) keys.push_back(key);
         });
     }
     bool has(std::string_view name) const { return std::find(keys.begin(), keys.end(), name) != keys.end(); }
@@ -94,6 +96,26 @@ inline std::string renamed(std::string_view object, std::string_view from, std::
 
 /// The quote before it is too frequent to be looked for.
 inline bool may_have_usage(std::string_view chunk) { return chunk.find("usage\"") != chunk.npos; }
+
+/// The usage of a chunk that has nothing but words and numbers behind it, as most have: no other member needs a look. Empty: look at all.
+inline std::string_view usage_at_the_end(std::string_view chunk)
+{
+    const auto name = chunk.find("usage\"");
+    if (name == chunk.npos || name < 2 || chunk[name - 1] != '"' || chunk[name - 2] == '\\') return {};
+    const auto colon = chunk.find_first_not_of(" \t\r\n", name + 6);
+    if (colon == chunk.npos || chunk[colon] != ':') return {};
+    const auto from = chunk.find_first_not_of(" \t\r\n", colon + 1);
+    if (from == chunk.npos) return {};
+    auto end = from; // behind the value
+    for (int depth = 0; end < chunk.size() && (depth > 0 || (chunk[end] != ',' && chunk[end] != '}')); ++end) {
+        const char c = chunk[end];
+        if (c == '"') end = std::min(chunk.find('"', end + 1), chunk.size() - 1); // names of numbers have no escapes
+        depth += (c == '{' || c == '[') - (c == '}' || c == ']');
+    }
+    const auto closed = chunk.find_first_of("{}[]", end); // the one brace that is left is the chunk's own: so the member is, too
+    if (closed == chunk.npos || chunk[closed] != '}' || chunk.find_first_not_of(" \t\r\n", closed + 1) != chunk.npos) return {};
+    return chunk.substr(from, end - from);
+}
 
 /// The chunk that exists for usage alone. A first chunk may have empty choices too (content filters), but no usage.
 inline bool only_usage(std::string_view chunk)
@@ -140,7 +162,7 @@ public:
         if (op_ == PORTOLAN_OP_SPEECH) out.framing(PORTOLAN_FRAME_RAW);
         if (!rq.parts().empty()) return forward_form(rq, out);
         out.edit("/model", portolan::quoted(rq.model()));
-        const Members has(rq.json());
+        const Members has(rq.json(), !s_.drop.empty());
         if (streams_in_json()) edit_stream(has, out);
         if (op_ == PORTOLAN_OP_CHAT && !responses_) edit_max_tokens(has, out);
         for (const auto& name : s_.drop)
@@ -215,10 +237,14 @@ private:
     static void tell_usage(std::string_view chunk, portolan::Events& out)
     {
         if (!may_have_usage(chunk)) return;
-        portolan::members(chunk, [&](std::string_view key, std::string_view value) {
-            if (key != "usage" || !value.starts_with('{')) return;
+        const auto tell = [&](std::string_view value) {
+            if (!value.starts_with('{')) return;
             const auto usage = openai_usage(value);
             if (said(usage)) out.usage(usage);
+        };
+        if (const auto value = usage_at_the_end(chunk); !value.empty()) return tell(value);
+        portolan::members(chunk, [&](std::string_view key, std::string_view value) {
+            if (key == "usage") tell(value);
         });
     }
 
@@ -326,7 +352,7 @@ private:
     /// Every field as it came, but those that the host took out of the JSON or that are to be dropped.
     void forward_form(const portolan::Request& rq, portolan::Http& out) const
     {
-        const Members has(rq.json());
+        const Members has(rq.json(), true);
         for (std::size_t i = 0; i < rq.parts().size(); ++i) {
             const auto& p = *rq.parts()[i];
             const auto name = portolan::view(p.field);
