@@ -169,3 +169,48 @@ TEST_CASE("real usage objects are counted as the reference counts them")
     std::cout << "usage objects of real answers:\n" << table;
     abi::check_section("docs/plugins/provider.md", "usage", table);
 }
+
+TEST_CASE("usage counts wherever it stands at the top level, and nowhere else")
+{
+    const abi::PluginFile plugin(abi::plugins_folder() / "openai_compatible.so");
+    const abi::Instance provider(plugin, "openai-compatible", {{"base_url", "http://127.0.0.1:1"}});
+    const auto events_of = [&](const std::string& answer) {
+        const Asked asked(json{{"op", "chat"}, {"json", R"({"messages":[{"role":"user","content":"x"}]})"}});
+        Exchange x(provider, asked);
+        x.request();
+        x.reply(json{{"kind", "whole"}, {"body", answer}}, 0);
+        std::string counts;
+        for (const auto& e : x.said.events)
+            if (e.at("kind") == "usage") counts += std::to_string(e.at("usage").value("input", -1)) + '/' + std::to_string(e.at("usage").value("output", -1)) + ' ';
+        return counts;
+    };
+    const std::string usage = R"("usage":{"prompt_tokens":7,"completion_tokens":5,"prompt_tokens_details":{"cached_tokens":2}})", text = R"("choices":[{"message":{"content":"x"}}])";
+    for (const std::string& answer : std::initializer_list<std::string>{
+             "{" + text + "," + usage + "}",
+             "{" + usage + "," + text + "}",
+             "{" + text + "," + usage + R"(,"system_fingerprint":"f","service_tier":null,"created":1})",
+             "{" + text + "," + usage + R"(,"system_fingerprint":"}{"})",
+             "{" + text + "," + usage + R"(,"x":{"usage":1}})",
+             "{ " + text + " ,\n" + R"("usage" : {"prompt_tokens" : 7, "completion_tokens" : 5} })" + " \n",
+             R"({"choices":[{"message":{"content":"the \"usage\": {\"prompt_tokens\":1} of it"}}],)" + usage + "}",
+             R"({"choices":[{"message":{"usage":{"prompt_tokens":1,"completion_tokens":1}}}],)" + usage + "}",
+             R"({"object":"usage",)" + text + "," + usage + "}",
+         }) {
+        INFO(answer);
+        CHECK(events_of(answer) == "7/5 ");
+    }
+    for (const std::string& answer : std::initializer_list<std::string>{
+             "{" + text + R"(,"usage":null})",
+             "{" + text + R"(,"usage":null,"created":1})",
+             "{" + text + R"(,"x_groq":{"usage":{"prompt_tokens":1}}})",
+             R"({"choices":[{"message":{"content":"x","usage":{"prompt_tokens":1}}}]})",
+             "{" + text + R"(,"x\"usage":{"prompt_tokens":1}})",
+             "{" + text + R"(,"usage")",
+             "{" + text + R"(,"usage":)",
+             "{" + text + R"(,"usage":{"prompt_tokens":1)",
+             "{" + text + R"(,"usage":{"prompt)",
+         }) {
+        INFO(answer);
+        CHECK(events_of(answer).empty());
+    }
+}
