@@ -23,7 +23,8 @@ struct Listener : EventReceiver, HttpReceiver, RankingReceiver, WriteReceiver, L
     void header(std::string_view n, std::string_view v) noexcept override { heard(n), heard(v); }
     void auth(std::string_view n) noexcept override { heard(n); }
     void body(std::string_view b) noexcept override { heard(b); }
-    void multipart() noexcept override {}
+    void part(std::size_t, std::int32_t) noexcept override {}
+    void form(std::string_view field, std::string_view filename, std::string_view type) noexcept override { heard(field), heard(filename), heard(type); }
     void edit(std::string_view p, std::string_view j) noexcept override { heard(p), heard(j); }
     void framing(std::int32_t) noexcept override {}
     void delay(std::int64_t) noexcept override {}
