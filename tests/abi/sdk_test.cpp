@@ -1,4 +1,5 @@
 // The C++ helpers of the SDK that hold logic of their own.
+#include <portolan/json.hpp>
 #include <portolan/plugin.hpp>
 
 #include <catch2/catch.hpp>
@@ -46,4 +47,16 @@ TEST_CASE("members() ends its walk at damage and never leaves the text")
 TEST_CASE("quoted() makes a JSON string of any text")
 {
     CHECK(portolan::quoted("a\"b\\c\n\x01") == R"("a\"b\\c\u000a\u0001")");
+}
+
+TEST_CASE("a number that the type cannot hold is as good as missing")
+{
+    const auto j = portolan::json::parse(R"({"huge":1e56,"low":-1e56,"edge":9223372036854775808.0,"fraction":2.9,"big":5e9,"n":7})");
+    CHECK(portolan::at<std::int64_t>(j, "/huge", -1) == -1);
+    CHECK(portolan::at<std::int64_t>(j, "/low", -1) == -1);
+    CHECK(portolan::at<std::int64_t>(j, "/edge", -1) == -1);
+    CHECK(portolan::at<std::int64_t>(j, "/fraction", -1) == 2);
+    CHECK(portolan::at<unsigned>(j, "/big", 3) == 3);
+    CHECK(portolan::at<std::int64_t>(j, "/n", -1) == 7);
+    CHECK(portolan::at<double>(j, "/huge") == 1e56);
 }

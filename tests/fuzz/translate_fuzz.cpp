@@ -4,6 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
 #include <cstdint>
 #include <cstdlib>
 #include <string>
@@ -39,7 +40,7 @@ void read_request(const dialect::Dialect& speaks, const std::string& text)
 void check_events(const std::string& out)
 {
     for (std::size_t at = 0; (at = out.find("data: ", at)) != out.npos;) {
-        const auto end = out.find("\n\n", at);
+        const auto end = std::min(out.find("\n\n", at), out.find("\r\n\r\n", at)); // Gemini's lines end as Google's do
         must(end != out.npos && nlohmann::json::accept(out.substr(at + 6, end - at - 6)));
         at = end;
     }
