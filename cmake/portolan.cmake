@@ -36,6 +36,11 @@ if(TARGET portolan_llhttp AND llhttp_source)
   target_include_directories(portolan_llhttp SYSTEM PRIVATE ${LLHTTP_INCLUDE})
 endif()
 
+# How code is compiled that no request runs: a fifth quicker to build.
+function(portolan_seldom_runs target)
+  target_compile_options(${target} PRIVATE $<$<CONFIG:Release>:-O1>)
+endfunction()
+
 # portolan_room(NAME ROOMS other rooms it may know LIBS libraries): the static library of host/NAME.
 function(portolan_room name)
   cmake_parse_arguments(room "" "" "ROOMS;LIBS" ${ARGN})
@@ -50,11 +55,6 @@ function(portolan_room name)
   if(name MATCHES "^(config|control|check)$")
     portolan_seldom_runs(portolan_${name})
   endif()
-endfunction()
-
-# How code is compiled that no request runs: a fifth quicker to build.
-function(portolan_seldom_runs target)
-  target_compile_options(${target} PRIVATE $<$<CONFIG:Release>:-O1>)
 endfunction()
 
 # How a program of tests is compiled: quickly, as most of its time goes into what it tests.

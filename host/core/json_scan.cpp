@@ -333,6 +333,12 @@ bool JsonScanner::up(std::size_t mark)
     return true;
 }
 
+bool is_json(std::string_view text)
+{
+    JsonScanner scan(text, static_cast<std::size_t>(-1), false);
+    return scan.skip() && scan.end();
+}
+
 bool json_integer(std::string_view number, std::int64_t& out) noexcept
 {
     const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), out);

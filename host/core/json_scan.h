@@ -40,7 +40,7 @@ public:
     char peek() noexcept
     {
         for (; at_ != end_; ++at_)
-            if (static_cast<unsigned char>(*at_) > ' ' || (*at_ != ' ' && *at_ != '\n' && *at_ != '\r' && *at_ != '\t')) return *at_;
+            if (!blank(*at_)) return *at_;
         return '\0';
     }
     [[nodiscard]] std::size_t position() const noexcept { return static_cast<std::size_t>(at_ - begin_); }
@@ -101,6 +101,7 @@ private:
         std::uint32_t length, hash;
     };
 
+    static bool blank(char c) noexcept { return static_cast<unsigned char>(c) <= ' ' && (c == ' ' || c == '\n' || c == '\r' || c == '\t'); }
     bool fail(JsonFault fault = JsonFault::Syntax) noexcept
     {
         if (fault_ == JsonFault::None) fault_ = fault;
@@ -125,6 +126,9 @@ private:
     std::vector<std::vector<char>> unpacked_; // keys that were spelled with escapes
     std::string duplicate_;
 };
+
+/// One whole JSON value of at most 1,000 levels and nothing else. UTF-8 is the caller's to check.
+bool is_json(std::string_view text);
 
 /// Reads a JSON number as an integer; false if it has a fraction or exponent or does not fit.
 bool json_integer(std::string_view number, std::int64_t& out) noexcept;

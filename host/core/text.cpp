@@ -34,7 +34,7 @@ std::string lower(std::string_view s)
     return out;
 }
 
-bool equal_nocase(std::string_view a, std::string_view b) noexcept
+bool same_letters(std::string_view a, std::string_view b) noexcept
 {
     return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](char x, char y) { return low(x) == low(y); });
 }

@@ -12,7 +12,8 @@ namespace core {
 
 /// ASCII only; everything else stays.
 std::string lower(std::string_view s);
-bool equal_nocase(std::string_view a, std::string_view b) noexcept;
+bool same_letters(std::string_view a, std::string_view b) noexcept; ///< equal_nocase() of two that are equally long
+inline bool equal_nocase(std::string_view a, std::string_view b) noexcept { return a.size() == b.size() && same_letters(a, b); }
 std::string_view trim(std::string_view s) noexcept; ///< spaces, tabs, CR, LF at both ends
 std::vector<std::string> split(std::string_view s, char separator); ///< trimmed, empty pieces left out
 

@@ -12,13 +12,6 @@ namespace {
 
 constexpr std::uint32_t most_choices = 1024;
 
-/// True for a whole JSON value: nothing more can come for it.
-bool is_whole(std::string_view json)
-{
-    core::JsonScanner scan(json, 1000, false);
-    return scan.skip() && scan.end();
-}
-
 } // namespace
 
 void BlockWriter::begin(const AnswerMeta& meta, std::string&) { meta_ = meta; }
@@ -59,7 +52,7 @@ void BlockWriter::advance(std::uint32_t choice, bool to_the_end, std::string& ou
         auto& block = c.blocks[c.current];
         if (!std::exchange(c.open, true)) open(choice, block, out);
         const bool last = c.current + 1 == c.blocks.size();
-        const bool done = to_the_end || (!last && (block.kind != Block::Kind::Tool || is_whole(block.text)));
+        const bool done = to_the_end || (!last && (block.kind != Block::Kind::Tool || core::is_json(block.text)));
         if (done) block.text += block.tail.rest();
         if (block.told < block.text.size()) {
             const auto from = std::exchange(block.told, block.text.size());

@@ -219,7 +219,6 @@ wire::Task<Fault> Dispatcher::attempts(const Job& job, Answer* answer, Answer* u
         step = plan.after(last, now(), out.attempts.back().retry_after_said);
     }
     if (aborted_) last = core::client_gone();
-    if (last.kind == FaultKind::NoProvider && last.message.empty()) last.message = "No candidate is left.";
     if (broke.kind != FaultKind::None && !aborted_) co_return broke;
     co_return plan.conclude(std::move(last), out.attempts, now());
 }

@@ -230,6 +230,7 @@ bool RetryPlan::enter(Step& step, std::int64_t now_us)
 
 Fault RetryPlan::conclude(Fault last, const std::vector<AttemptRecord>& attempts, std::int64_t now_us) const
 {
+    if (last.kind == FaultKind::NoProvider && last.message.empty()) last.message = "No candidate is left.";
     if (attempts.empty()) {
         if (turned_.all == 0) return last;
         const auto wait = std::max<std::int64_t>(0, turned_.soonest_us - now_us);

@@ -4,36 +4,44 @@
 
 namespace front {
 
+namespace {
+
+/// The counter under `key`, a view of what the map's own keys are; `make` asks the registry for it once.
+template <class Map, class Key, class Make>
+ledger::Counter& kept(Map& counters, const Key& key, Make&& make)
+{
+    if (const auto known = counters.find(key); known != counters.end()) return *known->second;
+    return *counters.emplace(key, &make()).first->second;
+}
+
+} // namespace
+
 ledger::Counter& LoopContext::requests(std::string_view route, int status, bool stream)
 {
-    if (const auto known = requests_.find(std::tuple(route, status, stream)); known != requests_.end()) return *known->second;
-    auto& made = services->metrics->counter("portolan_http_requests_total", {{"route", route}, {"code", std::to_string(status)}, {"stream", stream ? "1" : "0"}});
-    requests_.emplace(std::tuple(std::string(route), status, stream), &made);
-    return made;
+    return kept(requests_, std::tuple(route, status, stream), [&]() -> auto& {
+        return services->metrics->counter("portolan_http_requests_total", {{"route", route}, {"code", std::to_string(status)}, {"stream", stream ? "1" : "0"}});
+    });
 }
 
-ledger::Counter& LoopContext::attempts(const std::string& provider, std::string_view outcome)
+ledger::Counter& LoopContext::attempts(std::string_view provider, std::string_view outcome)
 {
-    auto& slot = attempts_[{provider, std::string(outcome)}];
-    if (!slot) slot = &services->metrics->counter("portolan_upstream_attempts_total", {{"provider", provider}, {"outcome", outcome}});
-    return *slot;
+    return kept(attempts_, std::tuple(provider, outcome),
+                [&]() -> auto& { return services->metrics->counter("portolan_upstream_attempts_total", {{"provider", provider}, {"outcome", outcome}}); });
 }
 
-ledger::Counter& LoopContext::tokens(std::string_view direction, const std::string& model)
+ledger::Counter& LoopContext::tokens(std::string_view direction, std::string_view model)
 {
-    auto& slot = tokens_[{std::string(direction), model}];
-    if (!slot) slot = &services->metrics->counter("portolan_tokens_total", {{"direction", direction}, {"model", model}});
-    return *slot;
+    return kept(tokens_, std::tuple(direction, model),
+                [&]() -> auto& { return services->metrics->counter("portolan_tokens_total", {{"direction", direction}, {"model", model}}); });
 }
 
 ledger::Counter& LoopContext::losses(const std::string& from, const std::string& to, const std::string& field)
 {
     constexpr std::size_t most = 200;
     const bool plain = std::all_of(field.begin(), field.end(), [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '.'; });
-    std::tuple<std::string, std::string, std::string> key{from, to, plain && (losses_.size() < most || losses_.contains({from, to, field})) ? field : "other"};
-    auto& slot = losses_[key];
-    if (!slot) slot = &services->metrics->counter("portolan_translation_loss_total", {{"from", from}, {"to", to}, {"field", std::get<2>(key)}});
-    return *slot;
+    const auto as = plain && (losses_.size() < most || losses_.contains(std::tie(from, to, field))) ? std::string_view(field) : "other";
+    return kept(losses_, std::tuple(std::string_view(from), std::string_view(to), as),
+                [&]() -> auto& { return services->metrics->counter("portolan_translation_loss_total", {{"from", from}, {"to", to}, {"field", as}}); });
 }
 
 LoopContext::Series& LoopContext::series()

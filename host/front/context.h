@@ -43,8 +43,8 @@ struct LoopContext {
 
     /// Counters by label values, so that the registry's lock is taken once per series.
     ledger::Counter& requests(std::string_view route, int status, bool stream);
-    ledger::Counter& attempts(const std::string& provider, std::string_view outcome);
-    ledger::Counter& tokens(std::string_view direction, const std::string& model);
+    ledger::Counter& attempts(std::string_view provider, std::string_view outcome);
+    ledger::Counter& tokens(std::string_view direction, std::string_view model);
     /// What a request lost in translation. Names come from outside: after two hundred of them the rest are "other".
     ledger::Counter& losses(const std::string& from, const std::string& to, const std::string& field);
     struct Series {
@@ -60,8 +60,8 @@ private:
     std::map<std::string, std::vector<config::DropParam>, std::less<>> drop_params_;
     std::uint64_t drop_params_generation_ = 0;
     std::map<std::tuple<std::string, int, bool>, ledger::Counter*, std::less<>> requests_;
-    std::map<std::pair<std::string, std::string>, ledger::Counter*, std::less<>> attempts_, tokens_;
-    std::map<std::tuple<std::string, std::string, std::string>, ledger::Counter*> losses_;
+    std::map<std::tuple<std::string, std::string>, ledger::Counter*, std::less<>> attempts_, tokens_;
+    std::map<std::tuple<std::string, std::string, std::string>, ledger::Counter*, std::less<>> losses_;
     Series series_{};
 };
 

@@ -48,17 +48,7 @@ std::optional<nlohmann::json> parse_bounded(std::string_view text, std::string& 
 
 std::string below(std::string_view pointer, std::string_view member)
 {
-    std::string path(pointer);
-    path += '/';
-    for (const char c : member) {
-        if (c == '~')
-            path += "~0";
-        else if (c == '/')
-            path += "~1";
-        else
-            path += c;
-    }
-    return path;
+    return std::string(pointer) + (nlohmann::json::json_pointer() / std::string(member)).to_string();
 }
 
 } // namespace plugin

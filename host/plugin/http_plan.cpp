@@ -20,12 +20,6 @@ constexpr std::int64_t max_delay_us = 3'600'000'000;
 
 core::Fault wrong_base(std::string why) { return {.kind = core::FaultKind::BadRequest, .message = std::move(why)}; }
 
-bool is_json(std::string_view text)
-{
-    core::JsonScanner scan(text, static_cast<std::size_t>(-1), false);
-    return core::is_utf8(text) && scan.skip() && scan.end();
-}
-
 /// "{config.region}" becomes the configured value.
 core::Result<std::string> expand(const std::string& text, const json& config)
 {
@@ -168,7 +162,7 @@ void Outgoing::form(std::string_view field, std::string_view filename, std::stri
 void Outgoing::edit(std::string_view pointer, std::string_view value) noexcept
 {
     if (!is_pointer(pointer)) return wrong("it edits the request at something that is no JSON pointer");
-    if (!value.empty() && !is_json(value)) return wrong("it edits something into the request that is not JSON");
+    if (!value.empty() && !(core::is_utf8(value) && core::is_json(value))) return wrong("it edits something into the request that is not JSON");
     if (plan_.edits.size() >= max_edits) return wrong("it makes over 1000 edits");
     plan_.edits.push_back({std::string(pointer), std::string(value)});
 }

@@ -81,7 +81,7 @@ private:
     std::int64_t read_deadline_ = 0;
     Abort abort_;
     Fault failed_;
-    bool reused_ = false, aborted_ = false, reading_ = false, sent_whole_ = false;
+    bool reused_ = false, aborted_ = false, reading_ = false, sent_whole_ = false, answered_ = false;
 };
 
 Fault Call::failure(IoError error, const char* slow, const char* broken) const
@@ -128,7 +128,8 @@ void Call::finish()
 Task<core::Result<const ReplyHead*>> Call::send(const ClientRequest& request)
 {
     timeouts_ = request.timeouts;
-    failed_.kind = FaultKind::Broken;
+    failed_.kind = FaultKind::None;
+    answered_ = false;
     std::size_t body_bytes = 0;
     for (const auto& piece : request.body) body_bytes += piece.size();
     Proxy proxy;
@@ -151,7 +152,7 @@ Task<core::Result<const ReplyHead*>> Call::send(const ClientRequest& request)
         drop();
         pool_->counters.stale_retries.fetch_add(1, std::memory_order_relaxed);
     }
-    failed_.kind = FaultKind::None;
+    answered_ = true;
     if (reply().complete()) finish();
     co_return &reply().head();
 }
@@ -283,8 +284,8 @@ Task<core::Result<std::string_view>> Call::read(Pieces pieces)
 {
     for (;;) {
         if (aborted_) co_return fail({FaultKind::Cancelled, "cancelled"});
-        if (failed_.kind != FaultKind::None && failed_.message.empty()) failed_.message = "the request was not sent";
         if (failed_.kind != FaultKind::None) co_return failed_;
+        if (!answered_) co_return Fault{FaultKind::Broken, "the request was not sent"};
         if (past_deadline()) co_return fail({FaultKind::Deadline, "the request's deadline passed"});
         if ((!unread_.empty() || reply().malformed()) && transport_) {
             auto piece = pieces == Pieces::Together ? take_all() : reply().take_body(unread_);

@@ -23,7 +23,7 @@ bool is_ours(std::string_view name) noexcept
         "host",       "content-length",   "transfer-encoding",   "connection", "accept-encoding", "expect",
         "keep-alive", "proxy-connection", "proxy-authorization", "te",         "trailer",         "upgrade"};
     return std::any_of(std::begin(ours), std::end(ours),
-                       [&](std::string_view own) { return own.size() == name.size() && core::equal_nocase(name, own); });
+                       [&](std::string_view own) { return core::equal_nocase(name, own); });
 }
 
 std::string percent_decoded(std::string_view s)

@@ -94,24 +94,18 @@ inline std::string renamed(std::string_view object, std::string_view from, std::
     return out + '}';
 }
 
-/// The quote before it is too frequent to be looked for.
-inline bool may_have_usage(std::string_view chunk) { return chunk.find("usage\"") != chunk.npos; }
+/// Where a chunk may have usage, npos: nowhere. The quote before it is too frequent to be looked for.
+inline std::size_t usage_in(std::string_view chunk) { return chunk.find("usage\""); }
 
-/// The usage of a chunk that has nothing but words and numbers behind it, as most have: no other member needs a look. Empty: look at all.
-inline std::string_view usage_at_the_end(std::string_view chunk)
+/// The usage named at `name` if the chunk has nothing but words and numbers behind it, as most have: no other member needs a look. Empty: look at all.
+inline std::string_view usage_at_the_end(std::string_view chunk, std::size_t name)
 {
-    const auto name = chunk.find("usage\"");
-    if (name == chunk.npos || name < 2 || chunk[name - 1] != '"' || chunk[name - 2] == '\\') return {};
+    if (name < 2 || chunk[name - 1] != '"' || chunk[name - 2] == '\\') return {};
     const auto colon = chunk.find_first_not_of(" \t\r\n", name + 6);
     if (colon == chunk.npos || chunk[colon] != ':') return {};
     const auto from = chunk.find_first_not_of(" \t\r\n", colon + 1);
     if (from == chunk.npos) return {};
-    auto end = from; // behind the value
-    for (int depth = 0; end < chunk.size() && (depth > 0 || (chunk[end] != ',' && chunk[end] != '}')); ++end) {
-        const char c = chunk[end];
-        if (c == '"') end = std::min(chunk.find('"', end + 1), chunk.size() - 1); // names of numbers have no escapes
-        depth += (c == '{' || c == '[') - (c == '}' || c == ']');
-    }
+    const auto end = portolan::value_end(chunk, from);
     const auto closed = chunk.find_first_of("{}[]", end); // the one brace that is left is the chunk's own: so the member is, too
     if (closed == chunk.npos || chunk[closed] != '}' || chunk.find_first_not_of(" \t\r\n", closed + 1) != chunk.npos) return {};
     return chunk.substr(from, end - from);
@@ -120,7 +114,7 @@ inline std::string_view usage_at_the_end(std::string_view chunk)
 /// The chunk that exists for usage alone. A first chunk may have empty choices too (content filters), but no usage.
 inline bool only_usage(std::string_view chunk)
 {
-    if (!may_have_usage(chunk)) return false;
+    if (usage_in(chunk) == chunk.npos) return false;
     bool no_choices = false, usage = false;
     portolan::members(chunk, [&](std::string_view key, std::string_view value) {
         if (key == "choices")
@@ -130,12 +124,7 @@ inline bool only_usage(std::string_view chunk)
     return no_choices && usage;
 }
 
-inline std::string pointer_to(std::string_view name)
-{
-    std::string out = "/";
-    for (const char c : name) c == '~' ? out += "~0" : c == '/' ? out += "~1" : out += c;
-    return out;
-}
+inline std::string pointer_to(std::string_view name) { return (json::json_pointer() / std::string(name)).to_string(); }
 
 class Exchange : public portolan::Exchange {
 public:
@@ -236,13 +225,14 @@ private:
     /// Where a chunk has a usage object: what the host reads for itself is OpenAI's meaning of it, providers have others.
     static void tell_usage(std::string_view chunk, portolan::Events& out)
     {
-        if (!may_have_usage(chunk)) return;
+        const auto name = usage_in(chunk);
+        if (name == chunk.npos) return;
         const auto tell = [&](std::string_view value) {
             if (!value.starts_with('{')) return;
             const auto usage = openai_usage(value);
             if (said(usage)) out.usage(usage);
         };
-        if (const auto value = usage_at_the_end(chunk); !value.empty()) return tell(value);
+        if (const auto value = usage_at_the_end(chunk, name); !value.empty()) return tell(value);
         portolan::members(chunk, [&](std::string_view key, std::string_view value) {
             if (key == "usage") tell(value);
         });

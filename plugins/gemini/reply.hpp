@@ -108,25 +108,22 @@ public:
 private:
     static std::optional<json::json_pointer> pointer_of(std::string_view path)
     {
-        if (!path.starts_with('$')) return {};
-        std::string out, name;
+        if (!path.starts_with('$') || path.size() > 512) return {};
+        json::json_pointer out;
+        std::string name;
+        bool far = false; // an index grows a list: not by more than this
         const auto close = [&] {
-            if (!name.empty()) out += '/' + name;
-            name.clear();
+            far |= name.size() > 4 && name.find_first_not_of("0123456789") == name.npos;
+            if (!name.empty()) out.push_back(std::exchange(name, {}));
         };
         for (std::size_t i = 1; i < path.size(); ++i) {
             const char c = path[i];
             if (c == '.' || c == '[' || c == ']') close();
             else if (c == '\'' || c == '"') continue;
-            else c == '~' ? name += "~0" : c == '/' ? name += "~1" : name += c;
+            else name += c;
         }
         close();
-        if (out.size() > 512) return {};
-        for (std::size_t at = out.find('/'); at != out.npos; at = out.find('/', at + 1)) // an index grows a list: not by more than this
-            if (const auto digits = out.substr(at + 1, out.find('/', at + 1) - at - 1);
-                digits.size() > 4 && digits.find_first_not_of("0123456789") == digits.npos)
-                return {};
-        return json::json_pointer(out);
+        return far ? std::nullopt : std::optional(out);
     }
     json value_ = json::object();
 };
