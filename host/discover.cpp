@@ -103,7 +103,8 @@ wire::Task<core::Result<std::vector<config::ModelFacts>>> discover_models(std::s
     request.guess = &dialect::fault_of_error_body;
     ResultSink sink;
     upstream::Attempt attempt(pool, clock);
-    const auto result = co_await attempt.run(request, sink);
-    if (result.fault.kind != FaultKind::None) co_return result.fault;
+    upstream::AttemptResult result;
+    auto listed = co_await attempt.run(request, sink, result);
+    if (!listed) co_return std::move(listed).fault();
     co_return models_in(sink.result);
 }

@@ -4,34 +4,37 @@
 #include "core/fault.h"
 
 #include <cassert>
+#include <memory>
+#include <optional>
 #include <utility>
-#include <variant>
 
 namespace core {
 
-/// Failures of the outside world are values; our own broken promises are exceptions.
+/// Failures of the outside world are values; our own broken promises are exceptions. A fault lives on the heap, so that
+/// results that are fine, nearly all, stay small in frames and cheap to move.
 template <class T>
 class [[nodiscard]] Result {
 public:
-    Result(T value) : v_(std::in_place_index<0>, std::move(value)) {}
-    Result(Fault fault) : v_(std::in_place_index<1>, std::move(fault)) {}
+    Result(T value) : value_(std::move(value)) {}
+    Result(Fault fault) : fault_(std::make_unique<Fault>(std::move(fault))) {}
 
-    explicit operator bool() const noexcept { return v_.index() == 0; }
-    [[nodiscard]] bool ok() const noexcept { return v_.index() == 0; }
-    T& value() & { assert(ok()); return *std::get_if<0>(&v_); }
-    const T& value() const& { assert(ok()); return *std::get_if<0>(&v_); }
-    T&& value() && { assert(ok()); return std::move(*std::get_if<0>(&v_)); }
+    explicit operator bool() const noexcept { return value_.has_value(); }
+    [[nodiscard]] bool ok() const noexcept { return value_.has_value(); }
+    T& value() & { assert(ok()); return *value_; }
+    const T& value() const& { assert(ok()); return *value_; }
+    T&& value() && { assert(ok()); return std::move(*value_); }
     T& operator*() & { return value(); }
     const T& operator*() const& { return value(); }
     T&& operator*() && { return std::move(*this).value(); }
     T* operator->() { return &value(); }
     const T* operator->() const { return &value(); }
-    Fault& fault() & { assert(!ok()); return *std::get_if<1>(&v_); }
-    const Fault& fault() const& { assert(!ok()); return *std::get_if<1>(&v_); }
-    Fault&& fault() && { assert(!ok()); return std::move(*std::get_if<1>(&v_)); }
+    Fault& fault() & { assert(!ok()); return *fault_; }
+    const Fault& fault() const& { assert(!ok()); return *fault_; }
+    Fault&& fault() && { assert(!ok()); return std::move(*fault_); }
 
 private:
-    std::variant<T, Fault> v_;
+    std::optional<T> value_;
+    std::unique_ptr<Fault> fault_;
 };
 
 struct Done {};

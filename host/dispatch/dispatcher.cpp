@@ -88,10 +88,10 @@ std::string_view effort_place(Dialect dialect) noexcept
 
 /// What an attempt used. Who breaks off a stream does not say: then it is what was sent there, and an event with content is taken for a token.
 /// So with the loser of two attempts: what it was asked is paid for.
-Usage usage_of(const Job& job, const upstream::AttemptResult& result, const Answer& answer, bool lost)
+Usage usage_of(const Job& job, bool well, const Answer& answer, bool lost)
 {
     Usage used = answer.usage();
-    if (result.fault.kind == FaultKind::None || used.said() || !job.request.stream || (answer.content_events() == 0 && !lost)) return used;
+    if (well || used.said() || !job.request.stream || (answer.content_events() == 0 && !lost)) return used;
     used.input = job.request.est_input_tokens, used.output = static_cast<std::int64_t>(answer.content_events()), used.estimated = true;
     return used;
 }
@@ -161,7 +161,7 @@ struct Contender final : upstream::AnswerSink {
     const RetryPlan::Step step;
     Contender* rival = nullptr;
     bool takes_over = false;                ///< the understudy
-    Fault result;
+    core::Status result = core::Done{};
 };
 
 namespace {
@@ -184,17 +184,9 @@ wire::Task<void> ring(Race& race, std::int64_t at_us)
 
 } // namespace
 
-wire::Task<Outcome> Dispatcher::run(const Job& job, Answer& answer, Answer* understudy)
+wire::Task<void> Dispatcher::run(const Job& job, Outcome& out, Answer& first, Answer* understudy)
 {
-    Outcome out;
-    out.fault = co_await attempts(job, &answer, understudy, out);
-    out.upstream_us = upstream_us();
-    co_return out;
-}
-
-/// Goes through the plan; how it ended.
-wire::Task<Fault> Dispatcher::attempts(const Job& job, Answer* answer, Answer* understudy, Outcome& out)
-{
+    auto* answer = &first;
     RetryPlan plan(job);
     Fault last{.kind = FaultKind::NoProvider};
     Fault broke; // why the answer was cut that others are to take up
@@ -203,29 +195,33 @@ wire::Task<Fault> Dispatcher::attempts(const Job& job, Answer* answer, Answer* u
     while (step) {
         const bool ready = co_await prepare(job, plan, *step, last);
         if (!ready) break;
+        core::Status tried = core::Done{};
         if (understudy && job.hedging && out.begun == 0) // not "?:": gcc 12
-            last = co_await race(job, plan, *step, answer, *understudy, out);
+            tried = co_await race(job, plan, *step, answer, *understudy, out);
         else
-            last = co_await try_once(job, *step, *live_, *answer, *answer, out);
-        if (last.kind == FaultKind::None) co_return last;
+            tried = co_await try_once(job, *step, *live_, *answer, *answer, out);
+        out.upstream_us = upstream_us();
+        if (tried) co_return;
+        last = std::move(tried).fault();
         const bool over = aborted_ || last.kind == FaultKind::Cancelled || last.kind == FaultKind::Deadline;
         if (answer->committed() && broke.kind == FaultKind::None) broke = last;
         if (over || !answer->may_go_on(last)) {
-            if (aborted_ || broke.kind == FaultKind::None) co_return last;
-            co_return broke;
+            const bool said_before = !aborted_ && broke.kind != FaultKind::None;
+            out.fault = std::move(said_before ? broke : last);
+            co_return;
         }
         if (static_cast<std::int64_t>(out.begun) >= job.max_attempts) break;
         if (!answer->prefix().empty()) plan.need_prefill();
         step = plan.after(last, now(), out.attempts.back().retry_after_said);
     }
     if (aborted_) last = core::client_gone();
-    if (broke.kind != FaultKind::None && !aborted_) co_return broke;
-    co_return plan.conclude(std::move(last), out.attempts, now());
+    out.upstream_us = upstream_us();
+    out.fault = broke.kind != FaultKind::None && !aborted_ ? std::move(broke) : plan.conclude(std::move(last), out.attempts, now());
 }
 
 /// The first attempt; if it is silent for too long, a second one beside it. `answer` is whose content came first. If neither had any, the
 /// fault is that of the one that ended last.
-wire::Task<Fault> Dispatcher::race(const Job& job, RetryPlan& plan, RetryPlan::Step step, Answer*& answer, Answer& understudy, Outcome& out)
+wire::Task<core::Status> Dispatcher::race(const Job& job, RetryPlan& plan, RetryPlan::Step step, Answer*& answer, Answer& understudy, Outcome& out)
 {
     Race race;
     Contender first(race, first_, live_, *answer, step);
@@ -289,9 +285,19 @@ wire::Task<std::optional<RetryPlan::Step>> Dispatcher::wait_turn(const Job& job,
 /// Waits if it must and enters again what is tried again. False: it comes to nothing; `last` says why if it is the client or the time.
 wire::Task<bool> Dispatcher::prepare(const Job& job, RetryPlan& plan, RetryPlan::Step& step, Fault& last)
 {
+    if (step.wait_us <= 0) return enter(job, plan, step, last, true);
+    return prepare_later(job, plan, step, last);
+}
+
+wire::Task<bool> Dispatcher::prepare_later(const Job& job, RetryPlan& plan, RetryPlan::Step& step, Fault& last)
+{
+    const bool waited = co_await wait(step.wait_us);
+    co_return enter(job, plan, step, last, waited);
+}
+
+bool Dispatcher::enter(const Job& job, RetryPlan& plan, RetryPlan::Step& step, Fault& last, bool ready)
+{
     const auto& c = job.order[step.candidate];
-    bool ready = true;
-    if (step.wait_us > 0) ready = co_await wait(step.wait_us);
     const bool late = job.deadline_us && now() + shortest_attempt_us > job.deadline_us;
     if (ready && step.again) ready = !late && plan.enter(step, now());
     if (ready && late) {
@@ -301,10 +307,10 @@ wire::Task<bool> Dispatcher::prepare(const Job& job, RetryPlan& plan, RetryPlan:
         ready = false;
     }
     if (!ready && step.budgeted) c.endpoint->retries->give_back(false, step.timeout);
-    co_return ready;
+    return ready;
 }
 
-wire::Task<Fault> Dispatcher::try_once(const Job& job, const RetryPlan::Step& step, Track& track, Answer& answer, upstream::AnswerSink& sink,
+wire::Task<core::Status> Dispatcher::try_once(const Job& job, const RetryPlan::Step& step, Track& track, Answer& answer, upstream::AnswerSink& sink,
                                        Outcome& out)
 {
     const auto number = out.begun++;
@@ -329,6 +335,7 @@ wire::Task<Fault> Dispatcher::try_once(const Job& job, const RetryPlan::Step& st
         request.deadline_us = std::min(job.deadline_us ? job.deadline_us : INT64_MAX, began + total);
     answer.chosen(step.candidate, number);
     upstream::AttemptResult result;
+    core::Status how = core::Done{};
     Usage used;
     std::int64_t cost = -1;
     if (rehearsed(job, step, number)) {
@@ -340,22 +347,22 @@ wire::Task<Fault> Dispatcher::try_once(const Job& job, const RetryPlan::Step& st
     }
     {
         InFlight in_flight(job, step, began);
-        result = co_await track.attempt.run(request, sink);
-        in_flight.well = result.fault.kind == FaultKind::None;
-        used = usage_of(job, result, answer, contender && contender->lost());
+        how = co_await track.attempt.run(request, sink, result);
+        in_flight.well = how.ok();
+        used = usage_of(job, how.ok(), answer, contender && contender->lost());
         if (used.said()) in_flight.used_tokens = std::max<std::int64_t>(0, used.input) + std::max<std::int64_t>(0, used.output);
         if (candidate.facts) in_flight.cost_nusd = cost = cost_of(*candidate.facts, used);
     }
     const auto took = now() - began;
-    Fault fault = std::move(result.fault);
-    const bool said = fault.retry_after_us >= 0;
+    auto* fault = how ? nullptr : &how.fault();
+    const bool said = fault && fault->retry_after_us >= 0;
     note(job, step, fault, result, took, answer);
-    out.attempts.push_back({candidate.id, endpoint.accounts[step.account].name, fault.kind, result.status, took, result.ttft_us, said, used, cost,
+    out.attempts.push_back({candidate.id, endpoint.accounts[step.account].name, fault ? fault->kind : FaultKind::None, result.status, took, result.ttft_us, said, used, cost,
                             contender && contender->takes_over ? Hedge::Won : Hedge::None, number});
-    co_return fault;
+    co_return how;
 }
 
-void Dispatcher::note(const Job& job, const RetryPlan::Step& step, Fault& fault, const upstream::AttemptResult& result, std::int64_t took_us,
+void Dispatcher::note(const Job& job, const RetryPlan::Step& step, Fault* fault, const upstream::AttemptResult& result, std::int64_t took_us,
                       const Answer& answer)
 {
     const auto& c = job.order[step.candidate];
@@ -366,9 +373,9 @@ void Dispatcher::note(const Job& job, const RetryPlan::Step& step, Fault& fault,
         lane.headroom_ppm.store(static_cast<std::uint32_t>(result.headroom * 1e6), std::memory_order_relaxed);
         lane.headroom_until_us.store(at + result.headroom_for_us, std::memory_order_relaxed);
     }
-    const auto outcome = outcome_of(fault.kind);
+    const auto outcome = outcome_of(fault ? fault->kind : FaultKind::None);
     if (lane.breaker.leave(step.entry, outcome, c.endpoint->breaker, at, job.seed)) tell_breaker(c, account, lane, at);
-    if (fault.kind == FaultKind::None) {
+    if (!fault) {
         const auto tokens = answer.usage().output;
         const auto per_token = tokens > 1 && result.ttft_us >= 0 && job.request.stream ? (took_us - result.ttft_us) / (tokens - 1) : -1;
         c.health->succeeded(result.ttft_us, per_token);
@@ -377,7 +384,7 @@ void Dispatcher::note(const Job& job, const RetryPlan::Step& step, Fault& fault,
         return;
     }
     if (outcome == ledger::Breaker::Outcome::Bad) c.health->failed(), lane.account->failed();
-    if (fault.kind != FaultKind::Cancelled && note_fault(fault, c.any_model, at, lane)) tell_account(c, account, fault, lane, at);
+    if (fault->kind != FaultKind::Cancelled && note_fault(*fault, c.any_model, at, lane)) tell_account(c, account, *fault, lane, at);
 }
 
 } // namespace dispatch

@@ -30,9 +30,9 @@ class Dispatcher {
 public:
     Dispatcher(wire::ClientPool& pool, const core::Clock& clock) : first_(pool, clock), second_(pool, clock) {}
 
-    /// The last word is in Outcome::fault; what was committed to the answer stays. Never throws for the outside world's failures.
+    /// The last word is in Outcome::fault, what was tried is there as it goes; what was committed to the answer stays. Never throws for the outside world's failures.
     /// `understudy`: for an attempt beside the first one; it sends nothing before it has taken over. nullptr: there is none.
-    wire::Task<Outcome> run(const Job& job, Answer& answer, Answer* understudy = nullptr);
+    wire::Task<void> run(const Job& job, Outcome& out, Answer& first, Answer* understudy = nullptr);
     /// Of the attempt that is under way: parameters left out for it or lost in translation; time spent upstream by all attempts so far and in pauses between them.
     [[nodiscard]] const std::vector<std::string>& dropped() const noexcept { return live_->dropped; }
     [[nodiscard]] std::int64_t upstream_us() const noexcept { return first_.attempt.waited_us() + second_.attempt.waited_us() - both_us_ + paused_us_; }
@@ -58,14 +58,15 @@ private:
         std::vector<std::string> dropped;
         bool drains = false;
     };
-    wire::Task<core::Fault> attempts(const Job& job, Answer* answer, Answer* understudy, Outcome& out);
-    wire::Task<core::Fault> try_once(const Job& job, const RetryPlan::Step& step, Track& track, Answer& answer, upstream::AnswerSink& sink, Outcome& out);
-    wire::Task<core::Fault> race(const Job& job, RetryPlan& plan, RetryPlan::Step step, Answer*& answer, Answer& understudy, Outcome& out);
+    wire::Task<core::Status> try_once(const Job& job, const RetryPlan::Step& step, Track& track, Answer& answer, upstream::AnswerSink& sink, Outcome& out);
+    wire::Task<core::Status> race(const Job& job, RetryPlan& plan, RetryPlan::Step step, Answer*& answer, Answer& understudy, Outcome& out);
     wire::Task<void> contend(const Job& job, Contender& contender, Race& race, Outcome& out);
     wire::Task<bool> wait(std::int64_t us);
     wire::Task<std::optional<RetryPlan::Step>> wait_turn(const Job& job, RetryPlan& plan);
     wire::Task<bool> prepare(const Job& job, RetryPlan& plan, RetryPlan::Step& step, core::Fault& last);
-    void note(const Job& job, const RetryPlan::Step& step, core::Fault& fault, const upstream::AttemptResult& result, std::int64_t took_us,
+    wire::Task<bool> prepare_later(const Job& job, RetryPlan& plan, RetryPlan::Step& step, core::Fault& last);
+    bool enter(const Job& job, RetryPlan& plan, RetryPlan::Step& step, core::Fault& last, bool ready);
+    void note(const Job& job, const RetryPlan::Step& step, core::Fault* fault, const upstream::AttemptResult& result, std::int64_t took_us,
               const Answer& answer);
 
     Track first_, second_;                  ///< second_: beside the first

@@ -330,6 +330,12 @@ wire::Task<void> ClientStream::beat()
 
 wire::Task<void> ClientStream::settle()
 {
+    if (!beating_) return wire::Ready{};
+    return await_beat();
+}
+
+wire::Task<void> ClientStream::await_beat()
+{
     while (beating_) {
         if (!beaten_) beaten_.emplace();
         co_await beaten_->wait();
@@ -351,27 +357,38 @@ void ClientStream::count_held()
 wire::Task<bool> ClientStream::flush()
 {
     settle_form();
-    if (beating_) co_await settle();
+    return beating_ ? flush_after_beat() : flush_now();
+}
+
+wire::Task<bool> ClientStream::flush_after_beat()
+{
+    co_await settle();
+    co_return co_await flush_now();
+}
+
+wire::Task<bool> ClientStream::flush_now()
+{
     if (detached_) pending_.clear(), stored_.clear(), held_.clear();
-    if (gone_) co_return false;
+    if (gone_) return false;
     count_held();
     if (content_ && first_content_us_ < 0) first_content_us_ = wire::Loop::current()->now_us();
-    if (pending_.empty() || (failed_ && !committed_)) co_return true;
-    if (!as_it_comes()) {
-        if (committed_) co_return true;
-        if (relay_ && finished_ && !failed_) co_return co_await respond_whole(); // straight from the receive buffer
+    if (pending_.empty() || (failed_ && !committed_)) return true;
+    const bool stream = as_it_comes();
+    if (!stream && committed_) return true;
+    if (!stream && relay_ && finished_ && !failed_) return respond_whole(); // straight from the receive buffer
+    if (!stream || (!committed_ && !content_)) { // nothing that binds us has come yet: another candidate may still answer
         for (const auto p : gather()) held_ += p;
         pending_.clear(), stored_.clear();
-        co_return true;
-    }
-    auto pieces = gather();
-    if (!committed_ && !content_) { // nothing that binds us has come yet: another candidate may still answer
-        for (const auto p : pieces) held_ += p;
-        pending_.clear(), stored_.clear();
-        co_return true;
+        return true;
     }
     if (!started_) start_stream(false);
     committed_ = true;
+    return send_pending();
+}
+
+wire::Task<bool> ClientStream::send_pending()
+{
+    auto pieces = gather();
     if (!held_.empty()) pieces.insert(pieces.begin(), held_);
     const std::span<const std::string_view> all(pieces);
     const bool sent = co_await send(all);

@@ -99,6 +99,10 @@ private:
     void write(const dispatch::Event& event); ///< in the client's dialect
     /// A provider that could relay bytes and did not is written for: what it said so far first.
     void settle_form();
+    wire::Task<bool> flush_now();
+    wire::Task<bool> flush_after_beat();
+    wire::Task<bool> send_pending();
+    wire::Task<void> await_beat();
     wire::Task<bool> respond_whole();
     void count_held();                      ///< what is kept for the client; an answer for which there is no room has failed
     [[nodiscard]] bool as_it_comes() const noexcept { return options_.stream || !media_type_.empty(); } ///< pieces are sent one by one

@@ -94,7 +94,15 @@ private:
     bool somebody_counts();
     wire::Task<void> estimate_tokens();
     wire::Task<void> answer();
+    std::optional<Fault> understand(std::string_view body);
+    /// True if the request is answered: with what its Idempotency-Key kept, or with what is wrong with the key. Else the key is claimed.
     wire::Task<bool> answer_again(std::string_view body);
+    wire::Task<bool> answer_by_key(std::string_view key, std::string_view body);
+    wire::Task<core::Status> decide();
+    wire::Task<core::Status> decide_off_loop(std::int64_t now_us);
+    routing::Moment moment(std::int64_t now_us) const;
+    core::Status take(core::Result<routing::Decision> decided, std::int64_t now_us);
+    ClientStream::Options stream_options() const;
     wire::Task<void> refuse(const Fault& fault);
     void account();
     std::int64_t since_begin() const { return context_.services->clock->steady_us() - began_us_; }
@@ -262,7 +270,7 @@ wire::Task<void> ChatAnswer::estimate_tokens()
     co_await live_->give(body);
 }
 
-wire::Task<void> ChatAnswer::answer()
+ClientStream::Options ChatAnswer::stream_options() const
 {
     ClientStream::Options options;
     options.counting = door_.op == core::Op::CountTokens;
@@ -275,8 +283,13 @@ wire::Task<void> ChatAnswer::answer()
     constexpr core::Features not_text = core::Tools | core::ServerTools | core::JsonObject | core::JsonSchema | core::Reasoning | core::AudioOut | core::Choices;
     options.may_continue = door_.op == core::Op::Chat && (request_.features & not_text) == 0;
     options.heartbeat_us = runtime_.config->server.heartbeat_after_ms * 1000;
+    return options;
+}
+
+wire::Task<void> ChatAnswer::answer()
+{
     const bool hedged = may_be_hedged();
-    open_streams(std::move(options), hedged);
+    open_streams(stream_options(), hedged);
 
     if (door_.op == core::Op::CountTokens && !somebody_counts()) {
         co_await estimate_tokens();
@@ -291,7 +304,7 @@ wire::Task<void> ChatAnswer::answer()
         job.hedge_after_us = rules.hedging_after_ms > 0 ? rules.hedging_after_ms * 1000 : usual;
         if (job.hedge_after_us >= 0) job.hedging = &context_.services->hedging;
     }
-    outcome_ = co_await dispatcher_.run(job, *stream_, understudy_.get());
+    co_await dispatcher_.run(job, outcome_, *stream_, understudy_.get());
     if (outcome_.understudy) live_ = understudy_.get();
     if (hedged && live_->first_content_us() >= 0) context_.services->hedging.observed(hedging_key(), live_->first_content_us() - begun);
     if (live_->detached()) outcome_.fault = core::client_gone();
@@ -313,12 +326,16 @@ wire::Task<void> ChatAnswer::answer()
     if (understudy_) co_await understudy_->settle();
 }
 
-/// True if the request is answered: with what its Idempotency-Key kept, or with what is wrong with the key. Else the key is claimed.
 wire::Task<bool> ChatAnswer::answer_again(std::string_view body)
 {
     const auto key = exchange_.head().headers.get("idempotency-key");
     const bool in_bytes = door_.op == core::Op::Speech || !request_.fields.empty(); // a form's boundary is another one each time
-    if (key.empty() || request_.stream || in_bytes || runtime_.config->idempotency.ttl_seconds == 0) co_return false;
+    if (key.empty() || request_.stream || in_bytes || runtime_.config->idempotency.ttl_seconds == 0) return false;
+    return answer_by_key(key, body);
+}
+
+wire::Task<bool> ChatAnswer::answer_by_key(std::string_view key, std::string_view body)
+{
     Fault fault{.kind = FaultKind::BadRequest, .param = "Idempotency-Key"};
     std::shared_ptr<const KeptAnswer> kept;
     auto found = Idempotency::Found::New;
@@ -363,46 +380,70 @@ wire::Task<void> ChatAnswer::run(core::Result<std::string_view> body)
             co_await refuse(body.fault());
         co_return account();
     }
-    body_size_ = body->size();
-    body_read_us_ = context_.services->clock->steady_us();
-    auto read = this->read(*body);
-    if (!read) {
-        co_await refuse(read.fault());
-        co_return account();
-    }
-    request_ = std::move(read).value();
-    if (door_.op == core::Op::CountTokens) request_.stream = false;
-    model_ = request_.model;
-    if (request_.rehearses() && !caller_.admin) {
-        const Fault fault{.kind = FaultKind::Forbidden, .message = "Failures are rehearsed with admin keys only.",
-                          .param = request_.mock_testing_fallbacks ? "mock_testing_fallbacks" : "mock_failure_rate"};
-        co_await refuse(fault);
+    if (const auto fault = understand(*body)) {
+        co_await refuse(*fault);
         co_return account();
     }
     const bool answered = co_await answer_again(*body);
     if (answered) co_return account();
+    auto decided = co_await decide();
+    if (!decided) {
+        co_await refuse(decided.fault());
+        co_return account();
+    }
+    const StreamCount count(context_.services->streams_active, request_.stream);
+    co_await answer();
+    account();
+}
+
+/// The request in the body; what is wrong with it.
+std::optional<Fault> ChatAnswer::understand(std::string_view body)
+{
+    body_size_ = body.size();
+    body_read_us_ = context_.services->clock->steady_us();
+    auto read = this->read(body);
+    if (!read) return std::move(read).fault();
+    request_ = std::move(read).value();
+    if (door_.op == core::Op::CountTokens) request_.stream = false;
+    model_ = request_.model;
+    if (!request_.rehearses() || caller_.admin) return {};
+    return Fault{.kind = FaultKind::Forbidden, .message = "Failures are rehearsed with admin keys only.",
+                 .param = request_.mock_testing_fallbacks ? "mock_testing_fallbacks" : "mock_failure_rate"};
+}
+
+/// Who may answer, into decision_.
+wire::Task<core::Status> ChatAnswer::decide()
+{
     if (request_.base64) dialect_ = &dialect::openai_base64_embeddings();
     const auto now = wire::Loop::current()->now_us();
     deadline_us_ = std::min(deadline_of(exchange_.head(), runtime_.config->server, now), now + runtime_.config->routing.total_deadline_ms * 1000);
     ask_.emplace(request_, *dialect_, door_.provider.empty() ? model_ : std::string(door_.provider) + '/' + model_, caller_.name,
                  deadline_us_ - now + context_.services->clock->unix_us(), door_.op == core::Op::CountTokens ? core::Op::Chat : door_.op);
-    const routing::Moment moment{now, context_.services->clock->unix_us(), core::random_bits()};
-    core::Result<routing::Decision> decided = Fault{};
-    if (runtime_.table.decides_off_loop) {
-        std::function<void()> decide = [&] { decided = routing::decide(runtime_.table, runtime_.config->routing, ask_->ask(), moment, false); };
-        const auto off = co_await wire::off_loop(std::move(decide));
-        if (off.rejected) decided = Fault{.kind = FaultKind::Overloaded, .message = "Too many decisions are being made."};
-    } else
-        decided = routing::decide(runtime_.table, runtime_.config->routing, ask_->ask(), moment, false);
-    if (!decided) {
-        co_await refuse(decided.fault());
-        co_return account();
-    }
+    if (runtime_.table.decides_off_loop) return decide_off_loop(now);
+    return take(routing::decide(runtime_.table, runtime_.config->routing, ask_->ask(), moment(now), false), now);
+}
+
+wire::Task<core::Status> ChatAnswer::decide_off_loop(std::int64_t now_us)
+{
+    const auto when = moment(now_us);
+    std::optional<core::Result<routing::Decision>> decided;
+    std::function<void()> work = [&] { decided = routing::decide(runtime_.table, runtime_.config->routing, ask_->ask(), when, false); };
+    const auto off = co_await wire::off_loop(std::move(work));
+    if (off.rejected) co_return Fault{.kind = FaultKind::Overloaded, .message = "Too many decisions are being made."};
+    co_return take(std::move(*decided), now_us);
+}
+
+routing::Moment ChatAnswer::moment(std::int64_t now_us) const
+{
+    return {now_us, context_.services->clock->unix_us(), core::random_bits()};
+}
+
+core::Status ChatAnswer::take(core::Result<routing::Decision> decided, std::int64_t now_us)
+{
+    if (!decided) return std::move(decided).fault();
     decision_ = std::move(decided).value();
-    if (decision_->deadline_ms > 0) deadline_us_ = std::min(deadline_us_, now + decision_->deadline_ms * 1000);
-    const StreamCount count(context_.services->streams_active, request_.stream);
-    co_await answer();
-    account();
+    if (decision_->deadline_ms > 0) deadline_us_ = std::min(deadline_us_, now_us + decision_->deadline_ms * 1000);
+    return core::Done{};
 }
 
 void ChatAnswer::account()
@@ -426,6 +467,12 @@ wire::Task<void> answer_body(Asked asked, core::Result<std::string_view> body)
     co_await answer.run(std::move(body));
 }
 
+wire::Task<void> wait_for_body(Asked asked, wire::Task<core::Result<std::string_view>> coming)
+{
+    auto body = co_await std::move(coming);
+    co_await answer_body(asked, std::move(body));
+}
+
 } // namespace
 
 /// What an answer needs is made when the body is there: a client that sends it slowly holds little.
@@ -433,9 +480,9 @@ wire::Task<void> answer_chat(wire::Exchange& exchange, LoopContext& context, con
                              const std::string& request_id, const Door& door)
 {
     const Asked asked{exchange, context, runtime, caller, request_id, door, context.services->clock->steady_us()};
-    auto body = co_await exchange.read_body(static_cast<std::size_t>(runtime.config->server.max_body_bytes));
-    auto answered = answer_body(asked, std::move(body));
-    co_await std::move(answered);
+    auto body = exchange.read_body(static_cast<std::size_t>(runtime.config->server.max_body_bytes));
+    if (body.done()) return answer_body(asked, body.result());
+    return wait_for_body(asked, std::move(body));
 }
 
 } // namespace front

@@ -109,25 +109,19 @@ struct Visit {
     std::string request_id;
 };
 
-/// Whose key it is, if it may; else it was answered.
-wire::Task<std::optional<Caller>> admit(const Visit& v, core::Scope scope, std::string_view label)
+/// Whose key it is, if it may.
+core::Result<Caller> admit(const Visit& v, core::Scope scope, std::string_view label)
 {
-    if (scope == core::Scope::None) {
-        Caller anybody;
-        co_return anybody;
-    }
+    if (scope == core::Scope::None) return Caller{};
     auto found = authenticate(v.exchange.head(), v.runtime);
-    if (found && found->may(scope)) co_return std::move(found).value();
-    const Fault fault = found ? Fault{.kind = FaultKind::Forbidden, .message = "This key may not use " + std::string(label) + "."} : found.fault();
-    co_await reply_error(v.exchange, fault, v.request_id);
-    v.context.requests(label, fault.client_status(), false).add();
-    co_return std::nullopt;
+    if (!found || found->may(scope)) return found;
+    return Fault{.kind = FaultKind::Forbidden, .message = "This key may not use " + std::string(label) + "."};
 }
 
-wire::Task<void> infer(const Visit& v, Door door)
+wire::Task<void> turn_away(const Visit& v, Fault fault, std::string_view label)
 {
-    const auto caller = co_await admit(v, core::Scope::Chat, door.label);
-    if (caller) co_await answer_chat(v.exchange, v.context, v.runtime, *caller, v.request_id, door);
+    co_await reply_error(v.exchange, fault, v.request_id);
+    v.context.requests(label, fault.client_status(), false).add();
 }
 
 wire::Task<void> nothing_here(const Visit& v)
@@ -154,8 +148,11 @@ wire::Task<void> infer_gemini(const Visit& v, const Caller& caller, std::string_
 
 wire::Task<void> answer(const Visit& v, const Route& route, std::string_view rest)
 {
-    const auto caller = co_await admit(v, route.scope, route.label);
-    if (!caller) co_return;
+    auto caller = admit(v, route.scope, route.label);
+    if (!caller) {
+        co_await turn_away(v, std::move(caller).fault(), route.label);
+        co_return;
+    }
     switch (route.answers) {
     case Answers::Gemini: co_await infer_gemini(v, *caller, rest, route.label); co_return;
     case Answers::Models: co_await list_models(v.exchange, v.runtime, v.request_id); break;
@@ -184,8 +181,13 @@ wire::Task<void> serve(wire::Exchange& exchange, LoopContext& context)
 
     const auto inference = inference_path(head.path);
     if (inference && head.method == Method::Post) {
+        auto caller = admit(visit, core::Scope::Chat, inference->label);
+        if (!caller) {
+            co_await turn_away(visit, std::move(caller).fault(), inference->label);
+            co_return;
+        }
         const Door door{.dialect = inference->dialect, .op = inference->op, .provider = inference->provider, .label = inference->label};
-        co_await infer(visit, door);
+        co_await answer_chat(exchange, context, *runtime, *caller, visit.request_id, door);
         co_return;
     }
     std::string_view rest;

@@ -8,6 +8,7 @@
 #include "upstream/retry_after.h"
 
 #include <algorithm>
+#include <optional>
 
 namespace upstream {
 
@@ -18,13 +19,6 @@ namespace {
 
 constexpr std::size_t largest_error_body = 64 * 1024;
 constexpr std::int64_t nap_us = 100'000; // longest wait that an abort cannot cut short
-
-/// The sink's own finding beats the status that the plugin made of being refused.
-Fault verdict(const core::Status& status, const AnswerSink& sink)
-{
-    if (const auto* found = sink.fault()) return *found;
-    return status ? Fault{} : status.fault();
-}
 
 /// A plugin that says what the host would have said may leave out the details.
 void complete_from(Fault& fault, Fault&& guess)
@@ -42,11 +36,29 @@ bool may_wait(FaultKind kind) noexcept
     return kind == FaultKind::RateLimited || kind == FaultKind::Quota || kind == FaultKind::Overloaded || kind == FaultKind::Transient;
 }
 
+/// Where a provider's events go: to the sink at once, or kept while it works on a thread.
+class Events {
+public:
+    Events(bool later, AnswerSink& sink) : sink_(sink)
+    {
+        if (later) kept_.emplace();
+    }
+    dispatch::EventSink& to() noexcept { return kept_ ? static_cast<dispatch::EventSink&>(*kept_) : sink_; }
+    void hand_on()
+    {
+        if (kept_) kept_->replay(sink_);
+    }
+
+private:
+    AnswerSink& sink_;
+    std::optional<BufferedEvents> kept_;
+};
+
 Fault busy() { return {.kind = FaultKind::Overloaded, .message = "Too many calls that block are at work."}; }
 
-/// How handing pieces to the provider ended; fault None: all that are there were taken.
+/// How handing pieces to the provider ended; fine: all that are there were taken.
 struct Handed {
-    Fault fault;
+    core::Status status = core::Done{};
     bool by_plugin = false; ///< and not because the bytes cannot be cut
 };
 
@@ -61,18 +73,19 @@ Handed hand_over(const core::Clock& clock, const AttemptRequest& request, dispat
         if (!*next) return {};
         auto facts = request.facts;
         facts.now_us = clock.unix_us();
-        const auto status = exchange.frame(facts, reply, {framing, piece.event, piece.data, piece.raw}, to);
-        auto fault = judge ? verdict(status, *judge) : status ? Fault{} : status.fault();
-        if (fault.kind != FaultKind::None) return {std::move(fault), true};
+        auto status = exchange.frame(facts, reply, {framing, piece.event, piece.data, piece.raw}, to);
+        // the sink's own finding beats the status that the plugin made of being refused
+        if (const auto* found = judge ? judge->fault() : nullptr) return {*found, true};
+        if (!status) return {std::move(status), true};
     }
 }
 
 /// What an answer lacks when the upstream said that it is over.
-Fault completeness(const AnswerSink& sink, bool whole)
+core::Status completeness(const AnswerSink& sink, bool whole)
 {
     if (const auto* found = sink.fault()) return *found;
-    if (sink.complete()) return {};
-    if (whole) return {.kind = FaultKind::BadReply, .message = "The upstream answered with something that is no chat completion."};
+    if (sink.complete()) return core::Done{};
+    if (whole) return Fault{.kind = FaultKind::BadReply, .message = "The upstream answered with something that is no chat completion."};
     return sink.has_content() ? Fault{.kind = FaultKind::Truncated, .message = "The upstream's stream ended before the answer did."}
                               : Fault{.kind = FaultKind::BadReply, .message = "The upstream's stream ended without an answer."};
 }
@@ -91,6 +104,16 @@ Fault lossy(const std::string& endpoint, const std::vector<std::string>& lost)
     return {.kind = FaultKind::Lossy, .message = "This route is strict, and " + endpoint + " cannot be told: " + list + ".", .param = lost.front()};
 }
 
+/// Where the plan goes: the endpoint's own place, or `other`, found for it.
+core::Result<const Place*> place_of(const Endpoint& endpoint, const dispatch::HttpPlan& plan, std::unique_ptr<Place>& other)
+{
+    if (plan.url_base == endpoint.base_url) return &endpoint.place;
+    auto found = endpoint.place_of(plan.url_base);
+    if (!found) return std::move(found).fault();
+    other = std::make_unique<Place>(std::move(found).value());
+    return other.get();
+}
+
 } // namespace
 
 void Attempt::abort() noexcept
@@ -100,18 +123,19 @@ void Attempt::abort() noexcept
     token_fetch_.abort();
 }
 
-wire::Task<core::Result<const wire::ReplyHead*>> Attempt::send(const wire::ClientRequest& request)
-{
-    const Waiting waiting(*this);
-    co_return co_await call_->send(request);
-}
-
 wire::Task<core::Result<std::string_view>> Attempt::read(std::int64_t deadline_us, wire::Pieces pieces)
 {
     // bytes that keep coming never wait, so no timeout would ever end them
-    if (deadline_us && now() > deadline_us) co_return core::out_of_time();
-    const Waiting waiting(*this);
-    co_return co_await call_->read(pieces);
+    if (deadline_us && now() > deadline_us) return core::Result<std::string_view>(core::out_of_time());
+    return call_->read(pieces);
+}
+
+template <class Work>
+wire::Task<bool> Attempt::called(const AttemptRequest& request, const Work& work)
+{
+    if (request.endpoint->provider->blocks()) return on_thread(work);
+    work();
+    return true;
 }
 
 wire::Task<bool> Attempt::on_thread(std::function<void()> call)
@@ -141,98 +165,95 @@ void Attempt::note_content(const AnswerSink& sink, AttemptResult& result) const
     if (result.ttft_us < 0 && sink.has_content()) result.ttft_us = now() - began_us_;
 }
 
-wire::Task<AttemptResult> Attempt::run(const AttemptRequest& request, AnswerSink& sink)
+wire::Task<core::Status> Attempt::run(const AttemptRequest& request, AnswerSink& sink, AttemptResult& result)
 {
-    AttemptResult result;
     began_us_ = now();
-    const bool generates = request.endpoint->provider->generates();
     sink.begin(request.request.native, !request.request.stream);
-    if (!request.refused.empty()) {
-        result.fault = {.kind = FaultKind::Lossy, .message = std::string(request.refused), .code = "unsupported_content"};
-        co_return result;
-    }
-    if (generates) // not "?:": gcc 12 destroys both branches' temporaries when they suspend
-        result.fault = co_await generate(request, sink, result);
-    else
-        result.fault = co_await call_out(request, sink, result);
+    if (!request.refused.empty())
+        return core::Status(Fault{.kind = FaultKind::Lossy, .message = std::string(request.refused), .code = "unsupported_content"});
+    return request.endpoint->provider->generates() ? generate(request, sink, result) : call_out(request, sink, result);
+}
+
+core::Status Attempt::ended(core::Status how, AnswerSink& sink)
+{
     sink.reading(nullptr);
     call_.reset();
     answering_ = false;
-    if (aborted_) result.fault = core::client_gone();
-    co_return result;
+    if (aborted_) return core::client_gone();
+    return how;
 }
 
-wire::Task<Fault> Attempt::generate(const AttemptRequest& request, AnswerSink& sink, AttemptResult& result)
+wire::Task<core::Status> Attempt::generate(const AttemptRequest& request, AnswerSink& sink, AttemptResult& result)
 {
     const auto& provider = *request.endpoint->provider;
-    core::Result<std::unique_ptr<dispatch::GeneratorRun>> run = Fault{};
-    if (provider.blocks()) {
-        std::function<void()> open = [&] { run = provider.open_run(facts(request), request.request); };
-        const bool made = co_await on_thread(std::move(open));
-        if (!made) co_return busy();
-    } else
-        run = provider.open_run(facts(request), request.request);
-    if (!run) co_return std::move(run).fault();
+    std::optional<core::Result<std::unique_ptr<dispatch::GeneratorRun>>> opened;
+    const auto open = [&] { opened = provider.open_run(facts(request), request.request); };
+    const bool made = co_await called(request, open);
+    if (!made) co_return ended(busy(), sink);
+    if (!*opened) co_return ended(std::move(*opened).fault(), sink);
+    auto& run = ***opened;
     for (bool more = true; more;) {
         core::Result<dispatch::GeneratorRun::Step> step = dispatch::GeneratorRun::Step{};
-        if (provider.blocks()) {
-            BufferedEvents events;
-            std::function<void()> work = [&] { step = (*run)->step(facts(request), events); };
-            const bool made = co_await on_thread(std::move(work));
-            if (!made) co_return busy();
-            events.replay(sink);
-        } else
-            step = (*run)->step(facts(request), sink);
+        Events events(provider.blocks(), sink);
+        const auto work = [&] { step = run.step(facts(request), events.to()); };
+        const bool worked = co_await called(request, work);
+        if (!worked) co_return ended(busy(), sink);
+        events.hand_on();
         note_content(sink, result);
-        if (const auto* found = sink.fault()) co_return *found;
-        if (!step) co_return std::move(step).fault();
+        if (const auto* found = sink.fault()) co_return ended(*found, sink);
+        if (!step) co_return ended(std::move(step).fault(), sink);
         const bool there = co_await sink.flush();
-        if (!there) co_return core::client_gone();
+        if (!there) co_return ended(core::client_gone(), sink);
         more = step->more;
-        if (request.deadline_us && now() > request.deadline_us) co_return core::out_of_time();
+        if (request.deadline_us && now() > request.deadline_us) co_return ended(core::out_of_time(), sink);
         if (more && step->delay_us > 0) co_await wait(step->delay_us);
-        if (aborted_) co_return core::client_gone();
+        if (aborted_) co_return ended(core::client_gone(), sink);
     }
-    co_return completeness(sink, false);
+    co_return ended(completeness(sink, false), sink);
 }
 
 wire::Task<Attempt::Opened> Attempt::open_exchange(const AttemptRequest& request)
 {
     const auto& provider = *request.endpoint->provider;
-    if (!provider.blocks()) co_return provider.open(facts(request), request.request);
-    Opened exchange = Fault{};
-    std::function<void()> open = [&] { exchange = provider.open(facts(request), request.request); };
-    const bool called = co_await on_thread(std::move(open));
-    if (!called) co_return busy();
-    co_return exchange;
+    if (!provider.blocks()) return provider.open(facts(request), request.request);
+    return open_on_thread(request);
 }
 
-wire::Task<Fault> Attempt::call_out(const AttemptRequest& request, AnswerSink& sink, AttemptResult& result)
+wire::Task<Attempt::Opened> Attempt::open_on_thread(const AttemptRequest& request)
+{
+    std::optional<Opened> exchange;
+    std::function<void()> open = [&] { exchange = request.endpoint->provider->open(facts(request), request.request); };
+    const bool made = co_await on_thread(std::move(open));
+    if (!made) co_return busy();
+    co_return std::move(*exchange);
+}
+
+wire::Task<core::Status> Attempt::call_out(const AttemptRequest& request, AnswerSink& sink, AttemptResult& result)
 {
     auto exchange = co_await open_exchange(request);
-    if (!exchange) co_return std::move(exchange).fault();
+    if (!exchange) co_return ended(std::move(exchange).fault(), sink);
     auto rq = request.request;
     bool rebuilt = false, renewed = false;
     for (bool more = true; more;) {
         more = false;
-        auto fault = co_await one_round(request, **exchange, rq, sink, result, more);
-        if (fault.rebuild && !rebuilt && !aborted_) { // the plugin wants to ask the same once more, differently
-            rebuilt = more = true;
-            sink.begin(request.request.native, !request.request.stream);
+        auto round = co_await one_round(request, **exchange, rq, sink, result, more);
+        if (round) {
+            ++rq.step;
             continue;
         }
-        if (token_may_be_renewed(request, fault, result) && !renewed && !aborted_) {
+        if (round.fault().rebuild && !rebuilt && !aborted_) { // the plugin wants to ask the same once more, differently
+            rebuilt = more = true;
+        } else if (token_may_be_renewed(request, round.fault(), result) && !renewed && !aborted_) {
             renewed = more = true;
             exchange = co_await open_exchange(request);
-            if (!exchange) co_return std::move(exchange).fault();
+            if (!exchange) co_return ended(std::move(exchange).fault(), sink);
             rq = request.request;
-            sink.begin(request.request.native, !request.request.stream);
-            continue;
+        } else {
+            co_return ended(std::move(round), sink);
         }
-        if (fault.kind != FaultKind::None) co_return fault;
-        ++rq.step;
+        sink.begin(request.request.native, !request.request.stream);
     }
-    co_return completeness(sink, !request.request.stream);
+    co_return ended(completeness(sink, !request.request.stream), sink);
 }
 
 bool Attempt::token_may_be_renewed(const AttemptRequest& request, const Fault& fault, const AttemptResult& result)
@@ -247,106 +268,128 @@ wire::Task<core::Status> Attempt::authorize(const AttemptRequest& request, dispa
 {
     const auto& key = request.account->key;
     const auto* scheme = scheme_for(*request.endpoint->provider, plan.auth, key);
-    if (!scheme) co_return Fault{.kind = FaultKind::PluginFailed, .message = "The plugin asked for credentials that its manifest does not name."};
+    if (!scheme)
+        return core::Status(Fault{.kind = FaultKind::PluginFailed, .message = "The plugin asked for credentials that its manifest does not name."});
     token_.clear();
-    ToSign signable{plan.method, origin.authority, {}, {}, 0};
-    if (!key.empty() && exchanges_key(*scheme)) {
+    if (!key.empty() && (exchanges_key(*scheme) || signs_body(*scheme))) return fetch_credentials(request, *scheme, plan, body, origin, target);
+    return add_credentials(*scheme, key, {plan.method, origin.authority, {}, {}, clock_.unix_us()}, target, plan.headers);
+}
+
+wire::Task<core::Status> Attempt::fetch_credentials(const AttemptRequest& request, const dispatch::AuthScheme& scheme, dispatch::HttpPlan& plan,
+                                                    const core::Splice& body, const wire::Origin& origin, std::string& target)
+{
+    const auto& key = request.account->key;
+    if (exchanges_key(scheme)) {
         const Waiting waiting(*this);
-        auto token = co_await token_fetch_.run(*request.endpoint, *request.account, *scheme, request.deadline_us);
+        auto token = co_await token_fetch_.run(*request.endpoint, *request.account, scheme, request.deadline_us);
         if (!token) co_return std::move(token).fault();
         token_ = std::move(token).value();
     }
     std::string hash;
-    if (!key.empty() && signs_body(*scheme)) {
+    if (signs_body(scheme)) {
         auto hashed = co_await body_hash(body);
         if (!hashed) co_return std::move(hashed).fault();
         hash = std::move(hashed).value();
     }
-    signable.body_hash = hash, signable.unix_us = clock_.unix_us();
-    co_return add_credentials(*scheme, token_.empty() ? key : token_, signable, target, plan.headers);
+    const ToSign signable{plan.method, origin.authority, {}, hash, clock_.unix_us()};
+    co_return add_credentials(scheme, token_.empty() ? key : token_, signable, target, plan.headers);
 }
 
-wire::Task<Fault> Attempt::one_round(const AttemptRequest& request, dispatch::ProviderExchange& exchange, dispatch::ProviderRequest rq,
-                                     AnswerSink& sink, AttemptResult& result, bool& more)
+core::Status Attempt::begin_round(const AttemptRequest& request, const dispatch::ProviderRequest& rq, Round& round)
 {
-    core::Result<dispatch::HttpPlan> planned = Fault{};
-    if (request.endpoint->provider->blocks()) {
-        std::function<void()> plan = [&] { planned = exchange.request(facts(request), rq); };
-        const bool made = co_await on_thread(std::move(plan));
-        if (!made) co_return busy();
-    } else
-        planned = exchange.request(facts(request), rq);
-    if (!planned) co_return std::move(planned).fault();
-    auto& plan = *planned;
+    auto& plan = round.plan;
     const auto& endpoint = *request.endpoint;
     note_losses(plan.lost, request.lost);
-    if (request.strict && request.lost && !request.lost->empty()) co_return lossy(endpoint.name, *request.lost);
-
-    Place other;
-    const Place* place = &endpoint.place;
-    if (plan.url_base != endpoint.base_url) {
-        auto found = endpoint.place_of(plan.url_base);
-        if (!found) co_return std::move(found).fault();
-        other = std::move(found).value();
-        place = &other;
-    }
-    std::string target = place->prefix + plan.path;
+    if (request.strict && request.lost && !request.lost->empty()) return lossy(endpoint.name, *request.lost);
+    auto place = place_of(endpoint, plan, round.other);
+    if (!place) return std::move(place).fault();
+    round.place = *place;
+    round.target = round.place->prefix + plan.path;
     plan.headers.reserve(plan.headers.size() + endpoint.extra_headers.size() + 3); // and a form's content type, and credentials
     for (const auto& header : endpoint.extra_headers) plan.headers.push_back(header);
+    if (!plan.pieces.empty()) return core::Done{}; // they may have to wait for a thread
+    auto made = plain_bytes(plan, rq);
+    if (!made) return std::move(made).fault();
+    round.bytes = std::move(made).value();
+    return core::Done{};
+}
 
-    core::Result<RequestBytes> made = RequestBytes{};
-    if (plan.pieces.empty())
-        made = plain_bytes(plan, rq);
-    else
-        made = co_await pieced_bytes(plan, rq);
-    if (!made) co_return std::move(made).fault();
-    const auto& body = made->body;
-    if (!made->content_type.empty()) {
-        std::erase_if(plan.headers, [](const auto& h) { return h.first == "content-type"; });
-        plan.headers.emplace_back("content-type", made->content_type);
-    }
+/// What is sent, by the plan and by what every request has.
+void Attempt::write_request(const AttemptRequest& request, bool stream, Round& round, wire::ClientRequest& out)
+{
+    auto& plan = round.plan;
+    const auto& body = round.bytes.body;
     const auto has = [&](std::string_view name) {
         return std::any_of(plan.headers.begin(), plan.headers.end(), [&](const auto& h) { return h.first == name; });
     };
-    if (plan.delay_us > 0) co_await wait(plan.delay_us);
-    if (aborted_) co_return core::client_gone();
-    if (!plan.auth.empty()) { // the body is final by now, which signatures need, and so is the time
-        auto added = co_await authorize(request, plan, body, place->origin, target);
-        if (!added) co_return std::move(added).fault();
-    }
-    wire::Headers headers;
+    auto& headers = round.headers;
     headers.reserve(plan.headers.size() + 3);
     for (const auto& [name, value] : plan.headers) headers.push_back({name, value});
     if (!body.pieces.empty() && !has("content-type")) headers.push_back({"content-type", "application/json"});
-    if (!has("accept")) headers.push_back({"accept", rq.stream ? "text/event-stream" : "application/json"});
+    if (!has("accept")) headers.push_back({"accept", stream ? "text/event-stream" : "application/json"});
     if (!has("user-agent")) headers.push_back({"user-agent", "portolan"});
-
-    const auto& t = endpoint.timeouts;
-    wire::ClientRequest out;
-    out.origin = &place->origin, out.method = plan.method, out.target = target, out.headers = &headers, out.body = body.pieces;
+    const auto& t = request.endpoint->timeouts;
+    out.origin = &round.place->origin, out.method = plan.method, out.target = round.target, out.headers = &headers, out.body = body.pieces;
     out.timeouts = {t.connect_ms * 1000, t.first_byte_ms * 1000, t.idle_ms * 1000, request.deadline_us};
-    call_ = pool_.call();
-    if (aborted_) co_return core::client_gone();
-    auto head = co_await send(out);
-    if (!head) co_return std::move(head).fault();
-    result.status = (*head)->status;
+}
+
+void Attempt::note_head(const wire::ReplyHead& head, std::vector<dispatch::Pair>& pairs, AttemptResult& result)
+{
+    result.status = head.status;
     answering_ = true;
     if (result.sent_us < 0) result.sent_us = now() - began_us_;
-    std::vector<dispatch::Pair> pairs;
-    pairs.reserve((*head)->headers.size());
-    for (const auto& h : (*head)->headers) pairs.emplace_back(h.name, h.value);
+    pairs.reserve(head.headers.size());
+    for (const auto& h : head.headers) pairs.emplace_back(h.name, h.value);
     const auto headroom = headroom_of(pairs, clock_.unix_us());
     result.headroom = headroom.share, result.headroom_for_us = headroom.for_us;
+}
+
+wire::Task<core::Status> Attempt::one_round(const AttemptRequest& request, dispatch::ProviderExchange& exchange, const dispatch::ProviderRequest& rq,
+                                     AnswerSink& sink, AttemptResult& result, bool& more)
+{
+    std::optional<core::Result<dispatch::HttpPlan>> planned;
+    const auto ask = [&] { planned = exchange.request(facts(request), rq); };
+    const bool asked = co_await called(request, ask);
+    if (!asked) co_return busy();
+    if (!*planned) co_return std::move(*planned).fault();
+    Round round(**planned);
+    if (auto fine = begin_round(request, rq, round); !fine) co_return std::move(fine).fault();
+    if (!round.plan.pieces.empty()) {
+        auto made = co_await pieced_bytes(round.plan, rq);
+        if (!made) co_return std::move(made).fault();
+        round.bytes = std::move(made).value();
+        if (!round.bytes.content_type.empty()) {
+            std::erase_if(round.plan.headers, [](const auto& h) { return h.first == "content-type"; });
+            round.plan.headers.emplace_back("content-type", round.bytes.content_type);
+        }
+    }
+    if (round.plan.delay_us > 0) co_await wait(round.plan.delay_us);
+    if (aborted_) co_return core::client_gone();
+    if (!round.plan.auth.empty()) { // the body is final by now, which signatures need, and so is the time
+        auto added = co_await authorize(request, round.plan, round.bytes.body, round.place->origin, round.target);
+        if (!added) co_return std::move(added).fault();
+    }
+    wire::ClientRequest out;
+    write_request(request, rq.stream, round, out);
+    call_ = pool_.call();
+    if (aborted_) co_return core::client_gone();
+    std::optional<Waiting> waiting(std::in_place, *this);
+    auto sent = co_await call_->send(out);
+    waiting.reset();
+    if (!sent) co_return std::move(sent).fault();
+    const auto& head = **sent;
+    std::vector<dispatch::Pair> pairs;
+    note_head(head, pairs, result);
     const dispatch::Reply reply{result.status, pairs, {}};
     if (result.status < 200 || result.status >= 300) co_return co_await read_error(request, exchange, reply);
-    const auto framing = plan.framing ? plan.framing : static_cast<std::int32_t>(wire::framing_of((*head)->headers.get("content-type")));
+    const auto framing = round.plan.framing ? round.plan.framing : static_cast<std::int32_t>(wire::framing_of(head.headers.get("content-type")));
     co_return co_await read_reply(request, exchange, reply, framing, sink, result, more);
 }
 
-wire::Task<Fault> Attempt::read_reply(const AttemptRequest& request, dispatch::ProviderExchange& exchange, const dispatch::Reply& reply,
+wire::Task<core::Status> Attempt::read_reply(const AttemptRequest& request, dispatch::ProviderExchange& exchange, const dispatch::Reply& reply,
                                       std::int32_t framing, AnswerSink& sink, AttemptResult& result, bool& more)
 {
-    const bool whole_wanted = !request.request.stream;
+    const bool whole_wanted = !request.request.stream, blocks = request.endpoint->provider->blocks();
     wire::Cutter cutter(static_cast<wire::Framing>(framing), framing == static_cast<std::int32_t>(wire::Framing::Whole) ? 64u * 1024 * 1024 : 16u * 1024 * 1024);
     sink.reading(&cutter);
     const auto first_token_us = began_us_ + request.endpoint->timeouts.first_token_ms * 1000;
@@ -355,7 +398,9 @@ wire::Task<Fault> Attempt::read_reply(const AttemptRequest& request, dispatch::P
     for (bool open = true; open;) {
         // before there is content every piece is judged by itself: content commits to an upstream, whatever comes after it at the same time
         const auto pieces = whole_wanted || sink.has_content() ? wire::Pieces::Together : wire::Pieces::AsSent;
+        std::optional<Waiting> waiting(std::in_place, *this);
         auto bytes = co_await read(request.deadline_us, pieces);
+        waiting.reset();
         if (!bytes) {
             auto fault = std::move(bytes).fault();
             // a server that says goodbye and then drops the connection or keeps it open has still answered
@@ -367,18 +412,15 @@ wire::Task<Fault> Attempt::read_reply(const AttemptRequest& request, dispatch::P
         cutter.feed(*bytes);
         if (!open) cutter.close();
         Handed handed;
-        if (request.endpoint->provider->blocks()) {
-            BufferedEvents events;
-            std::function<void()> frames = [&] { handed = hand_over(clock_, request, exchange, reply, framing, cutter, events, nullptr); };
-            const bool made = co_await on_thread(std::move(frames));
-            if (!made) co_return busy();
-            events.replay(sink);
-            if (const auto* found = sink.fault()) handed = {*found, true};
-        } else
-            handed = hand_over(clock_, request, exchange, reply, framing, cutter, sink, &sink);
-        if (handed.fault.kind != FaultKind::None) {
+        Events events(blocks, sink);
+        const auto frames = [&] { handed = hand_over(clock_, request, exchange, reply, framing, cutter, events.to(), blocks ? nullptr : &sink); };
+        const bool made = co_await called(request, frames);
+        if (!made) co_return busy();
+        events.hand_on();
+        if (const auto* found = sink.fault(); found && blocks) handed = {*found, true};
+        if (!handed.status) {
             if (handed.by_plugin || pieces == wire::Pieces::Together) co_await sink.flush();
-            co_return handed.fault;
+            co_return std::move(handed.status);
         }
         note_content(sink, result);
         if (!cutter.borrows()) call_->used_up(); // a client that does not read must not hold it
@@ -391,15 +433,12 @@ wire::Task<Fault> Attempt::read_reply(const AttemptRequest& request, dispatch::P
         }
     }
     if (!cutter.tail().empty()) sink.tail(cutter.tail());
-    core::Result<bool> ended = Fault{};
-    if (request.endpoint->provider->blocks()) {
-        BufferedEvents events;
-        std::function<void()> end = [&] { ended = exchange.end(facts(request), events); };
-        const bool made = co_await on_thread(std::move(end));
-        if (!made) co_return busy();
-        events.replay(sink);
-    } else
-        ended = exchange.end(facts(request), sink);
+    core::Result<bool> ended = false;
+    Events events(blocks, sink);
+    const auto end = [&] { ended = exchange.end(facts(request), events.to()); };
+    const bool made = co_await called(request, end);
+    if (!made) co_return busy();
+    events.hand_on();
     if (const auto* found = sink.fault()) co_return *found;
     if (!ended) co_return std::move(ended).fault();
     more = *ended;
@@ -407,14 +446,16 @@ wire::Task<Fault> Attempt::read_reply(const AttemptRequest& request, dispatch::P
     const bool there = co_await sink.flush();
     if (!there) co_return core::client_gone();
     sink.reading(nullptr);
-    co_return Fault{};
+    co_return core::Done{};
 }
 
-wire::Task<Fault> Attempt::read_error(const AttemptRequest& request, dispatch::ProviderExchange& exchange, dispatch::Reply reply)
+wire::Task<core::Status> Attempt::read_error(const AttemptRequest& request, dispatch::ProviderExchange& exchange, dispatch::Reply reply)
 {
     std::string body;
     while (body.size() < largest_error_body) {
+        std::optional<Waiting> waiting(std::in_place, *this);
         auto bytes = co_await read(request.deadline_us, wire::Pieces::Together);
+        waiting.reset();
         if (!bytes || bytes->empty()) break; // a cut error is still an error
         body.append(bytes->substr(0, largest_error_body - body.size()));
     }
@@ -422,11 +463,8 @@ wire::Task<Fault> Attempt::read_error(const AttemptRequest& request, dispatch::P
     reply.body = body;
     Fault guess = request.guess ? request.guess(reply.status, body) : Fault{.kind = FaultKind::BadReply};
     Fault said;
-    if (request.endpoint->provider->blocks()) {
-        std::function<void()> classify = [&] { said = exchange.classify(facts(request), reply); };
-        co_await on_thread(std::move(classify));
-    } else
-        said = exchange.classify(facts(request), reply);
+    const auto classify = [&] { said = exchange.classify(facts(request), reply); };
+    co_await called(request, classify);
     Fault fault = said.kind == FaultKind::None ? std::move(guess) : std::move(said);
     if (fault.kind == guess.kind) complete_from(fault, std::move(guess));
     if (fault.message.empty()) fault.message = guess.message;

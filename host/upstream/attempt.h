@@ -5,6 +5,7 @@
 #include "core/json_edit.h"
 #include "upstream/answer_sink.h"
 #include "upstream/endpoint.h"
+#include "upstream/request_bytes.h"
 #include "upstream/token_fetch.h"
 #include "wire/client.h"
 #include "wire/loop.h"
@@ -29,8 +30,7 @@ struct AttemptRequest {
     std::string_view refused = {};          ///< why the request cannot be said to this endpoint; empty: it can
 };
 
-struct AttemptResult {
-    core::Fault fault;                      ///< kind None: it went well
+struct AttemptResult { ///< what is known of it, however it ended
     int status = 0;                         ///< the upstream's, 0: none
     std::int64_t ttft_us = -1;              ///< from the start of the attempt to the first content
     std::int64_t sent_us = -1;              ///< from the start to the upstream's first byte
@@ -45,9 +45,9 @@ public:
     Attempt(const Attempt&) = delete;
     Attempt& operator=(const Attempt&) = delete;
 
-    /// `sink` and everything that `request` borrows must outlive it. Fault kinds: what provider, wire and guess say, Slow for no first
+    /// `sink`, `result` and everything that `request` borrows must outlive it. Fault kinds: what provider, wire and guess say, Slow for no first
     /// token in time, Truncated for an answer without an end, Cancelled after abort() or when the sink says that the client is gone.
-    wire::Task<AttemptResult> run(const AttemptRequest& request, AnswerSink& sink);
+    wire::Task<core::Status> run(const AttemptRequest& request, AnswerSink& sink, AttemptResult& result);
     void abort() noexcept;
     /// The upstream's reply has begun and has not ended.
     [[nodiscard]] bool answering() const noexcept { return answering_; }
@@ -70,23 +70,41 @@ private:
     private:
         Attempt& attempt_;
     };
-    wire::Task<core::Result<const wire::ReplyHead*>> send(const wire::ClientRequest& request);
+    /// One request to the upstream: what the plugin planned and what has been made of it.
+    struct Round {
+        explicit Round(dispatch::HttpPlan& p) : plan(p) {}
+        dispatch::HttpPlan& plan;
+        const Place* place = nullptr;
+        std::unique_ptr<Place> other;      ///< if it is none of the endpoint's own
+        std::string target;
+        RequestBytes bytes;
+        wire::Headers headers;
+    };
     wire::Task<core::Result<std::string_view>> read(std::int64_t deadline_us, wire::Pieces pieces);
-    wire::Task<core::Fault> generate(const AttemptRequest& request, AnswerSink& sink, AttemptResult& result);
+    wire::Task<core::Status> generate(const AttemptRequest& request, AnswerSink& sink, AttemptResult& result);
     using Opened = core::Result<std::unique_ptr<dispatch::ProviderExchange>>;
     wire::Task<Opened> open_exchange(const AttemptRequest& request);
-    wire::Task<core::Fault> call_out(const AttemptRequest& request, AnswerSink& sink, AttemptResult& result);
+    wire::Task<Opened> open_on_thread(const AttemptRequest& request);
+    wire::Task<core::Status> call_out(const AttemptRequest& request, AnswerSink& sink, AttemptResult& result);
+    core::Status ended(core::Status how, AnswerSink& sink);
     /// Adds the account's credentials for the plan's auth entry; the plan's body is `body`.
     wire::Task<core::Status> authorize(const AttemptRequest& request, dispatch::HttpPlan& plan, const core::Splice& body, const wire::Origin& origin,
                                        std::string& target);
+    wire::Task<core::Status> fetch_credentials(const AttemptRequest& request, const dispatch::AuthScheme& scheme, dispatch::HttpPlan& plan,
+                                               const core::Splice& body, const wire::Origin& origin, std::string& target);
     /// The upstream refused a token that was kept from an earlier request: another one may do.
     bool token_may_be_renewed(const AttemptRequest& request, const core::Fault& fault, const AttemptResult& result);
-    wire::Task<core::Fault> one_round(const AttemptRequest& request, dispatch::ProviderExchange& exchange, dispatch::ProviderRequest rq,
+    wire::Task<core::Status> one_round(const AttemptRequest& request, dispatch::ProviderExchange& exchange, const dispatch::ProviderRequest& rq,
                                       AnswerSink& sink, AttemptResult& result, bool& more);
-    wire::Task<core::Fault> read_reply(const AttemptRequest& request, dispatch::ProviderExchange& exchange, const dispatch::Reply& reply,
+    static core::Status begin_round(const AttemptRequest& request, const dispatch::ProviderRequest& rq, Round& round);
+    static void write_request(const AttemptRequest& request, bool stream, Round& round, wire::ClientRequest& out);
+    void note_head(const wire::ReplyHead& head, std::vector<dispatch::Pair>& pairs, AttemptResult& result);
+    wire::Task<core::Status> read_reply(const AttemptRequest& request, dispatch::ProviderExchange& exchange, const dispatch::Reply& reply,
                                        std::int32_t framing, AnswerSink& sink, AttemptResult& result, bool& more);
-    wire::Task<core::Fault> read_error(const AttemptRequest& request, dispatch::ProviderExchange& exchange, dispatch::Reply reply);
-    /// Makes a call into the provider on a thread for what blocks. False: too much waits there already, and it was not made.
+    wire::Task<core::Status> read_error(const AttemptRequest& request, dispatch::ProviderExchange& exchange, dispatch::Reply reply);
+    /// Makes a call into the provider, on a thread for what blocks if it does. False: too much waits there already, and it was not made.
+    template <class Work>
+    wire::Task<bool> called(const AttemptRequest& request, const Work& work);
     wire::Task<bool> on_thread(std::function<void()> call);
     wire::Task<bool> wait(std::int64_t us); ///< false: aborted meanwhile
     dispatch::CallFacts facts(const AttemptRequest& request) const;

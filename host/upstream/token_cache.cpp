@@ -1,6 +1,7 @@
 #include "upstream/token_cache.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace upstream {
 
@@ -57,10 +58,10 @@ bool TokenCache::over(const Waiter& waiter) const
     return waiter.over_;
 }
 
-std::optional<core::Result<std::string>> TokenCache::answer(const Waiter& waiter) const
+std::optional<core::Result<std::string>> TokenCache::answer(Waiter& waiter)
 {
     const std::lock_guard guard(lock_);
-    return waiter.answer_;
+    return std::exchange(waiter.answer_, {});
 }
 
 void TokenCache::forget(std::string_view token)

@@ -35,8 +35,8 @@ public:
     void give_up();
     /// The fetch that the waiter waits for has ended in either way.
     [[nodiscard]] bool over(const Waiter& waiter) const;
-    /// What that fetch brought; nothing if it was given up or is not over.
-    [[nodiscard]] std::optional<core::Result<std::string>> answer(const Waiter& waiter) const;
+    /// What that fetch brought, once; nothing if it was given up or is not over.
+    [[nodiscard]] std::optional<core::Result<std::string>> answer(Waiter& waiter);
     void forget(std::string_view token); ///< the upstream refused it
 
 private:

@@ -54,6 +54,7 @@ public:
 
 private:
     Task<core::Status> connect(const ClientRequest& request, bool pooled);
+    Task<core::Status> open(const ClientRequest& request);
     Task<core::Status> exchange(const ClientRequest& request);
     Task<core::Status> read_head(std::int64_t sent_at);
     Task<core::Status> stop_upload();
@@ -159,15 +160,17 @@ Task<core::Result<const ReplyHead*>> Call::send(const ClientRequest& request)
 
 Task<core::Status> Call::connect(const ClientRequest& request, bool pooled)
 {
-    if (aborted_) co_return Fault{FaultKind::Cancelled, "cancelled"};
-    if (past_deadline()) co_return Fault{FaultKind::Deadline, "the request's deadline passed"};
-    reused_ = false;
+    if (aborted_) return core::Status(Fault{FaultKind::Cancelled, "cancelled"});
+    if (past_deadline()) return core::Status(Fault{FaultKind::Deadline, "the request's deadline passed"});
     if (pooled) transport_ = pool_->take(scratch_->key);
-    if (transport_) {
-        reused_ = true;
-        pool_->counters.reuses.fetch_add(1, std::memory_order_relaxed);
-        co_return core::Done{};
-    }
+    reused_ = transport_ != nullptr;
+    if (!reused_) return open(request);
+    pool_->counters.reuses.fetch_add(1, std::memory_order_relaxed);
+    return core::Status(core::Done{});
+}
+
+Task<core::Status> Call::open(const ClientRequest& request)
+{
     auto opened = co_await open_connection(*request.origin, pool_->options,
                                            sooner(after(timeouts_.connect_us), timeouts_.deadline_us), abort_);
     if (aborted_) co_return Fault{FaultKind::Cancelled, "cancelled"};

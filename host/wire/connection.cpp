@@ -117,9 +117,15 @@ bool Connection::take_desk_and_read(IoResult& got)
 /// True when a whole head is on the desk and the pre-scan has nothing against it. Answers it otherwise.
 Task<bool> Connection::read_head(Prescan& scan)
 {
+    const auto state = scan.scan(desk_->buffer.get() + desk_->begin, desk_->end - desk_->begin);
+    if (state == Prescan::State::Done) return true;
+    return wait_for_head(scan, state);
+}
+
+Task<bool> Connection::wait_for_head(Prescan& scan, Prescan::State state)
+{
     std::int64_t deadline = 0;
-    for (;;) {
-        const auto state = scan.scan(desk_->buffer.get() + desk_->begin, desk_->end - desk_->begin);
+    for (;; state = scan.scan(desk_->buffer.get() + desk_->begin, desk_->end - desk_->begin)) {
         if (state == Prescan::State::Done) co_return true;
         if (state == Prescan::State::Refused) {
             co_await refuse(scan.refusal());

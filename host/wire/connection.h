@@ -51,6 +51,7 @@ private:
     Task<void> run();
     Task<bool> wait_for_request();
     Task<bool> read_head(Prescan& scan);
+    Task<bool> wait_for_head(Prescan& scan, Prescan::State state);
     Task<Next> serve(const Prescan& scan);
     Task<void> refuse(Refusal refusal);
     Task<void> linger();
@@ -61,7 +62,9 @@ private:
     bool keep_alive_after_this() const noexcept;
 
     // the request's body (connection_body.cpp)
+    Task<core::Result<std::string_view>> wait_for_body(std::size_t limit);
     Task<core::Result<std::string_view>> receive_body(std::size_t limit);
+    void has_body(std::string_view body);
     Task<core::Result<std::string_view>> receive_length();
     Task<core::Result<std::string_view>> receive_chunked(std::size_t limit);
     bool decode(std::string_view in, std::size_t limit, std::optional<core::Fault>& fault);
@@ -82,10 +85,9 @@ private:
     void begin_response(const HeadOf& head, BodyFraming framing, std::size_t length);
     Task<bool> respond_with(HeadOf head, std::string_view body);
     void start_with(const HeadOf& head);
-    /// As far as it goes at once, which is not at all while others have not had their turn.
-    IoResult send_now(std::span<const std::string_view> pieces);
-    Task<bool> send(std::span<const std::string_view> pieces);
-    Task<bool> send_rest(std::span<const std::string_view> pieces, IoResult took);
+    /// The desk's pieces; the `last` ones end the response. As far as it goes at once, which is not at all while others have not had their turn.
+    Task<bool> send(bool last);
+    Task<bool> send_rest(IoResult took, bool last);
     void write_failed(IoError error);
 
     // what is kept for the client (connection_held.cpp)

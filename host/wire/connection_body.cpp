@@ -16,16 +16,33 @@ core::Fault crowded() { return {core::FaultKind::Crowded, "There is no room for 
 
 Task<core::Result<std::string_view>> Connection::read_body(std::size_t limit)
 {
-    if (body_read_ || !desk_->head.has_body) co_return body_view_;
-    auto body = co_await receive_body(std::min(limit, part_->limits.body));
+    if (body_read_ || !desk_->head.has_body) return body_view_;
+    limit = std::min(limit, part_->limits.body);
+    auto& d = *desk_;
+    if (!facts_.has_length || facts_.content_length > limit || d.end - d.begin < body_left_) return wait_for_body(limit);
+    const std::string_view body(d.buffer.get() + d.begin, static_cast<std::size_t>(body_left_)); // it is all here: no copy
+    d.begin += body.size();
+    body_left_ = 0;
+    expects_continue_ = false;
+    has_body(body);
+    return body;
+}
+
+void Connection::has_body(std::string_view body)
+{
+    body_read_ = body_done_ = true;
+    body_view_ = body;
+    if (watching_) look_ahead();
+}
+
+Task<core::Result<std::string_view>> Connection::wait_for_body(std::size_t limit)
+{
+    auto body = co_await receive_body(limit);
     stream_->set_read_deadline(0);
-    if (body) {
-        body_read_ = body_done_ = true;
-        body_view_ = *body;
-        if (watching_) look_ahead();
-    } else {
+    if (body)
+        has_body(*body);
+    else
         keep_ = false; // nobody knows where the next request would begin
-    }
     co_return body;
 }
 
@@ -33,13 +50,6 @@ Task<core::Result<std::string_view>> Connection::receive_body(std::size_t limit)
 {
     if (facts_.has_length && facts_.content_length > limit) co_return too_large();
     auto& d = *desk_;
-    if (facts_.has_length && d.end - d.begin >= body_left_) { // it is all here: no copy
-        const std::string_view body(d.buffer.get() + d.begin, static_cast<std::size_t>(body_left_));
-        d.begin += body.size();
-        body_left_ = 0;
-        expects_continue_ = false;
-        co_return body;
-    }
     if (expects_continue_ && d.begin == d.end) {
         static constexpr std::string_view go_on = "HTTP/1.1 100 Continue\r\n\r\n";
         const std::string_view pieces[] = {go_on};

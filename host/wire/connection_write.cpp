@@ -1,7 +1,6 @@
 // The response of an exchange, and the watch on a client that may go away meanwhile.
 #include "wire/connection.h"
 
-#include <array>
 #include <charconv>
 #include <stdexcept>
 
@@ -39,17 +38,11 @@ Task<bool> Connection::respond(int status, const HeaderLines& headers, std::stri
 
 Task<bool> Connection::respond_with(HeadOf head, std::string_view body)
 {
-    if (aborted_) co_return false;
+    if (aborted_) return false;
     const bool none = has_no_body(head.status);
     begin_response(head, none ? BodyFraming::None : BodyFraming::Length, body.size());
-    const std::array<std::string_view, 2> pieces{
-        desk_->out, none || desk_->head.method == Method::Head ? std::string_view() : body};
-    const auto took = send_now(pieces);
-    if (took && took.bytes == pieces[0].size() + pieces[1].size()) {
-        finished_ = true;
-        co_return true;
-    }
-    co_return finished_ = co_await send_rest(pieces, took);
+    desk_->pieces.assign({desk_->out, none || desk_->head.method == Method::Head ? std::string_view() : body});
+    return send(true);
 }
 
 void Connection::start(int status, const Headers& headers) { start_with({status, headers, {}}); }
@@ -70,21 +63,20 @@ void Connection::start_with(const HeadOf& head)
 
 Task<bool> Connection::write(std::string_view piece)
 {
-    const std::string_view pieces[] = {piece};
-    co_return co_await write(std::span<const std::string_view>(pieces));
+    return write(std::span(&piece, 1));
 }
 
 Task<bool> Connection::write(std::span<const std::string_view> pieces)
 {
-    if (aborted_ || finished_ || gone_ == Gone::Reset) co_return false;
+    if (aborted_ || finished_ || gone_ == Gone::Reset) return false;
     std::size_t size = 0;
     for (const auto& piece : pieces) size += piece.size();
     auto& all = desk_->pieces;
     all.clear();
     if (std::exchange(head_waits_, false)) all.push_back(desk_->out);
-    std::array<char, 18> line;
     if (size && !bodiless_) {
         if (framing_ == BodyFraming::Chunked) {
+            auto& line = desk_->chunk_size;
             auto* end = std::to_chars(line.data(), line.data() + 16, size, 16).ptr;
             *end++ = '\r';
             *end++ = '\n';
@@ -93,46 +85,38 @@ Task<bool> Connection::write(std::span<const std::string_view> pieces)
         all.insert(all.end(), pieces.begin(), pieces.end());
         if (framing_ == BodyFraming::Chunked) all.emplace_back("\r\n");
     }
-    if (all.empty()) co_return true;
-    co_return co_await send(all);
+    if (all.empty()) return true;
+    return send(false);
 }
 
 Task<bool> Connection::finish()
 {
-    if (aborted_ || finished_ || gone_ == Gone::Reset) co_return false;
+    if (aborted_ || finished_ || gone_ == Gone::Reset) return false;
     auto& all = desk_->pieces;
     all.clear();
     if (std::exchange(head_waits_, false)) all.push_back(desk_->out);
     if (framing_ == BodyFraming::Chunked && !bodiless_) all.emplace_back("0\r\n\r\n");
-    if (!all.empty()) {
-        const bool sent = co_await send(all);
-        if (!sent) co_return false;
-    }
-    co_return finished_ = true;
+    return send(true);
 }
 
-IoResult Connection::send_now(std::span<const std::string_view> pieces)
+Task<bool> Connection::send(bool last)
 {
-    const auto took = channel_->others_ready() ? IoResult{} : channel_->try_write(pieces);
-    sent_ += took.bytes;
-    return took;
-}
-
-Task<bool> Connection::send(std::span<const std::string_view> pieces)
-{
-    const auto took = send_now(pieces);
+    const std::span<const std::string_view> pieces(desk_->pieces);
     std::size_t total = 0;
     for (const auto& piece : pieces) total += piece.size();
-    if (took && took.bytes == total) co_return true;
-    co_return co_await send_rest(pieces, took);
+    const auto took = channel_->others_ready() || total == 0 ? IoResult{} : channel_->try_write(pieces);
+    sent_ += took.bytes;
+    if (!took || took.bytes != total) return send_rest(took, last);
+    finished_ = finished_ || last;
+    return true;
 }
 
 /// The slow way: not at once, or the client does not take it all.
-Task<bool> Connection::send_rest(std::span<const std::string_view> pieces, IoResult took)
+Task<bool> Connection::send_rest(IoResult took, bool last)
 {
     if (took) {
         std::vector<std::string_view> storage;
-        const auto rest = rest_of(pieces, took.bytes, storage);
+        const auto rest = rest_of(desk_->pieces, took.bytes, storage);
         channel_->set_write_stall(part_->limits.write_stall_us);
         std::size_t left = 0;
         for (const auto& piece : rest) left += piece.size();
@@ -146,6 +130,7 @@ Task<bool> Connection::send_rest(std::span<const std::string_view> pieces, IoRes
         waiting_since_ = 0;
         release_held(left);
         sent_ += took.bytes;
+        finished_ = finished_ || (took && last);
         if (took) co_return true;
     }
     write_failed(took.error);

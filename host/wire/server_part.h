@@ -53,6 +53,7 @@ struct Desk {
     std::string out;   ///< response heads
     std::string ahead; ///< received while a handler ran: what follows the buffer
     std::vector<std::string_view> pieces, rest;
+    std::array<char, 18> chunk_size; ///< a line of its own
     [[nodiscard]] bool empty() const noexcept { return begin == end && ahead.empty(); }
 };
 

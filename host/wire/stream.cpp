@@ -309,10 +309,18 @@ Task<IoResult> Channel::write_all(std::span<const std::string_view> pieces)
 {
     std::size_t total = 0;
     for (const auto& piece : pieces) total += piece.size();
+    if (others_ready()) return write_rest(pieces, 0, total, true);
+    const auto took = try_write(pieces);
+    if (!took || took.bytes == total) return took;
+    return write_rest(pieces, took.bytes, total, false);
+}
+
+/// `later`: others have their turn first.
+Task<IoResult> Channel::write_rest(std::span<const std::string_view> pieces, std::size_t sent, std::size_t total, bool later)
+{
     const auto stream = stream_;
     std::vector<std::string_view> storage;
-    std::size_t sent = 0;
-    for (bool later = others_ready();; later = false) {
+    for (;; later = false) {
         if (later) {
             stream->core().reported.write_after(*stream);
         } else {

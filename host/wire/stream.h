@@ -197,6 +197,8 @@ public:
     Stream& stream() noexcept { return *stream_; }
 
 protected:
+    Task<IoResult> write_rest(std::span<const std::string_view> pieces, std::size_t sent, std::size_t total, bool later);
+
     Ref<Stream> stream_;
     std::string peer_;
     std::int64_t stall_us_ = 0;
