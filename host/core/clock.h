@@ -16,4 +16,8 @@ public:
 /// The machine's clock.
 const Clock& system_clock() noexcept;
 
+/// For a thread that works in turns, at the beginning of each: from then on system_clock() reads its wall time once a turn, as
+/// the reading costs more than most of what it is wanted for.
+void begin_turn() noexcept;
+
 } // namespace core

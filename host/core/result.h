@@ -15,7 +15,8 @@ namespace core {
 template <class T>
 class [[nodiscard]] Result {
 public:
-    Result(T value) : value_(std::move(value)) {}
+    Result(T&& value) : value_(std::move(value)) {}
+    Result(const T& value) : value_(value) {}
     Result(Fault fault) : fault_(std::make_unique<Fault>(std::move(fault))) {}
 
     explicit operator bool() const noexcept { return value_.has_value(); }

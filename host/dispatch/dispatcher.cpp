@@ -238,7 +238,8 @@ wire::Task<core::Status> Dispatcher::race(const Job& job, RetryPlan& plan, Retry
         running.result();
         co_return std::move(first.result);
     }
-    Contender second(race, second_, live_, understudy, *beside);
+    second_ = std::make_unique<Track>(pool_, clock_);
+    Contender second(race, *second_, live_, understudy, *beside);
     first.rival = &second, second.rival = &first, second.takes_over = true;
     const auto began = now();
     auto running_too = contend(job, second, race, out);

@@ -28,21 +28,22 @@ struct Contender;
 
 class Dispatcher {
 public:
-    Dispatcher(wire::ClientPool& pool, const core::Clock& clock) : first_(pool, clock), second_(pool, clock) {}
+    Dispatcher(wire::ClientPool& pool, const core::Clock& clock) : pool_(pool), clock_(clock), first_(pool, clock) {}
 
     /// The last word is in Outcome::fault, what was tried is there as it goes; what was committed to the answer stays. Never throws for the outside world's failures.
     /// `understudy`: for an attempt beside the first one; it sends nothing before it has taken over. nullptr: there is none.
     wire::Task<void> run(const Job& job, Outcome& out, Answer& first, Answer* understudy = nullptr);
     /// Of the attempt that is under way: parameters left out for it or lost in translation; time spent upstream by all attempts so far and in pauses between them.
     [[nodiscard]] const std::vector<std::string>& dropped() const noexcept { return live_->dropped; }
-    [[nodiscard]] std::int64_t upstream_us() const noexcept { return first_.attempt.waited_us() + second_.attempt.waited_us() - both_us_ + paused_us_; }
+    [[nodiscard]] std::int64_t upstream_us() const noexcept { return first_.attempt.waited_us() + (second_ ? second_->attempt.waited_us() : 0) - both_us_ + paused_us_; }
     /// From another coroutine of the loop: the client is gone. Ends the attempt under way and begins no other. True: its provider is to be
     /// drained and has begun to answer, so that this attempt goes on to its end, to learn its usage.
     bool client_left() noexcept
     {
         aborted_ = true;
         bool drained = false;
-        for (auto* t : {&first_, &second_}) {
+        for (auto* t : {&first_, second_.get()}) {
+            if (!t) continue;
             const bool goes_on = t->drains && t->attempt.answering();
             if (!goes_on) t->attempt.abort();
             drained = drained || goes_on;
@@ -69,7 +70,10 @@ private:
     void note(const Job& job, const RetryPlan::Step& step, core::Fault* fault, const upstream::AttemptResult& result, std::int64_t took_us,
               const Answer& answer);
 
-    Track first_, second_;                  ///< second_: beside the first
+    wire::ClientPool& pool_;
+    const core::Clock& clock_;
+    Track first_;
+    std::unique_ptr<Track> second_;         ///< beside the first
     Track* live_ = &first_;                 ///< whose answer goes on
     std::int64_t paused_us_ = 0, both_us_ = 0; ///< both_us_: while both were waiting
     bool aborted_ = false;

@@ -95,17 +95,16 @@ private:
     wire::Task<void> estimate_tokens();
     wire::Task<void> answer();
     std::optional<Fault> understand(std::string_view body);
-    /// True if the request is answered: with what its Idempotency-Key kept, or with what is wrong with the key. Else the key is claimed.
-    wire::Task<bool> answer_again(std::string_view body);
-    wire::Task<bool> answer_by_key(std::string_view key, std::string_view body);
-    wire::Task<core::Status> decide();
-    wire::Task<core::Status> decide_off_loop(std::int64_t now_us);
-    routing::Moment moment(std::int64_t now_us) const;
-    core::Status take(core::Result<routing::Decision> decided, std::int64_t now_us);
+    std::string_view idempotency_key() const;
+    /// Answers with what the key kept, or with what is wrong with it. Else claims it and goes on.
+    wire::Task<void> answer_by_key(std::string_view key, std::string_view body);
+    wire::Task<void> decide();
+    wire::Task<void> decide_off_loop(routing::Moment moment);
+    wire::Task<void> answer_as(core::Result<routing::Decision> decided, std::int64_t decided_us);
+    wire::Task<void> turn_away(Fault fault);
     ClientStream::Options stream_options() const;
     wire::Task<void> refuse(const Fault& fault);
     void account();
-    std::int64_t since_begin() const { return context_.services->clock->steady_us() - began_us_; }
 
     wire::Exchange& exchange_;
     LoopContext& context_;
@@ -188,6 +187,7 @@ dispatch::Job ChatAnswer::job()
 
 void ChatAnswer::add_headers(HeaderList& out, bool early, const ClientStream* stream) const
 {
+    const auto now = context_.services->clock->steady_us();
     AnswerFacts facts;
     facts.config = runtime_.config.get(), facts.request_id = &id_, facts.requested_model = &model_;
     if (decision_) facts.decision = &*decision_;
@@ -195,7 +195,7 @@ void ChatAnswer::add_headers(HeaderList& out, bool early, const ClientStream* st
     if (stream) {
         facts.candidate = stream->candidate(), facts.attempts = stream->attempts(), facts.early = early;
         if (!request_.stream) {
-            facts.usage = &stream->usage(), facts.latency_us = since_begin();
+            facts.usage = &stream->usage(), facts.latency_us = now - began_us_;
             if (decision_) cost = dispatch::cost_of(decision_->order[facts.candidate].target->facts, stream->usage());
         }
     }
@@ -204,7 +204,7 @@ void ChatAnswer::add_headers(HeaderList& out, bool early, const ClientStream* st
     facts.dropped = &dropped;
     if (estimated_) facts.warning = "the number of tokens is an estimate";
     if (request_.models_cut) facts.warning = "models: only the first five are tried";
-    facts.overhead_us = body_read_us_ ? context_.services->clock->steady_us() - body_read_us_ - dispatcher_.upstream_us() : -1;
+    facts.overhead_us = body_read_us_ ? now - body_read_us_ - dispatcher_.upstream_us() : -1;
     add_answer_headers(facts, out);
     if (request_.explain && !early && decision_ && facts.candidate < decision_->order.size())
         out.add("x-portolan-reason", header_text(decision_->order[facts.candidate].reason));
@@ -288,12 +288,13 @@ ClientStream::Options ChatAnswer::stream_options() const
 
 wire::Task<void> ChatAnswer::answer()
 {
+    const StreamCount count(context_.services->streams_active, request_.stream);
     const bool hedged = may_be_hedged();
     open_streams(stream_options(), hedged);
 
     if (door_.op == core::Op::CountTokens && !somebody_counts()) {
         co_await estimate_tokens();
-        co_return;
+        co_return account();
     }
     const auto begun = wire::Loop::current()->now_us();
     const ClientWatch watch(exchange_, [this](wire::Gone gone) { client_left(gone); });
@@ -324,17 +325,18 @@ wire::Task<void> ChatAnswer::answer()
     }
     co_await stream_->settle();
     if (understudy_) co_await understudy_->settle();
+    account();
 }
 
-wire::Task<bool> ChatAnswer::answer_again(std::string_view body)
+/// That counts for this request; empty: none does.
+std::string_view ChatAnswer::idempotency_key() const
 {
     const auto key = exchange_.head().headers.get("idempotency-key");
     const bool in_bytes = door_.op == core::Op::Speech || !request_.fields.empty(); // a form's boundary is another one each time
-    if (key.empty() || request_.stream || in_bytes || runtime_.config->idempotency.ttl_seconds == 0) return false;
-    return answer_by_key(key, body);
+    return request_.stream || in_bytes || runtime_.config->idempotency.ttl_seconds == 0 ? std::string_view() : key;
 }
 
-wire::Task<bool> ChatAnswer::answer_by_key(std::string_view key, std::string_view body)
+wire::Task<void> ChatAnswer::answer_by_key(std::string_view key, std::string_view body)
 {
     Fault fault{.kind = FaultKind::BadRequest, .param = "Idempotency-Key"};
     std::shared_ptr<const KeptAnswer> kept;
@@ -349,18 +351,19 @@ wire::Task<bool> ChatAnswer::answer_by_key(std::string_view key, std::string_vie
     if (found == Idempotency::Found::OtherBody)
         fault.status = 422, fault.code = "idempotency_key_reused", fault.message = "This Idempotency-Key came with another body before.";
     if (!fault.message.empty()) {
-        co_await refuse(fault);
-        co_return true;
+        co_await turn_away(std::move(fault));
+        co_return;
     }
     if (!kept) {
         claim_.emplace(context_.services->idempotency, std::move(id));
         kept_ = std::make_shared<KeptAnswer>();
-        co_return false;
+        co_await decide();
+        co_return;
     }
     auto headers = kept->headers;
     headers.add("idempotent-replayed", "true");
     co_await exchange_.respond(200, headers, kept->body);
-    co_return true;
+    account();
 }
 
 void ChatAnswer::client_left(wire::Gone gone)
@@ -373,26 +376,20 @@ void ChatAnswer::client_left(wire::Gone gone)
 
 wire::Task<void> ChatAnswer::run(core::Result<std::string_view> body)
 {
-    if (!body) {
-        if (body.fault().kind == FaultKind::Cancelled)
-            outcome_.fault = body.fault();
-        else
-            co_await refuse(body.fault());
-        co_return account();
+    if (!body && body.fault().kind == FaultKind::Cancelled) {
+        outcome_.fault = std::move(body).fault();
+        account();
+        return wire::Ready{};
     }
-    if (const auto fault = understand(*body)) {
-        co_await refuse(*fault);
-        co_return account();
-    }
-    const bool answered = co_await answer_again(*body);
-    if (answered) co_return account();
-    auto decided = co_await decide();
-    if (!decided) {
-        co_await refuse(decided.fault());
-        co_return account();
-    }
-    const StreamCount count(context_.services->streams_active, request_.stream);
-    co_await answer();
+    if (!body) return turn_away(std::move(body).fault());
+    if (auto fault = understand(*body)) return turn_away(std::move(*fault));
+    const auto key = idempotency_key();
+    return key.empty() ? decide() : answer_by_key(key, *body);
+}
+
+wire::Task<void> ChatAnswer::turn_away(Fault fault)
+{
+    co_await refuse(fault);
     account();
 }
 
@@ -411,49 +408,44 @@ std::optional<Fault> ChatAnswer::understand(std::string_view body)
                  .param = request_.mock_testing_fallbacks ? "mock_testing_fallbacks" : "mock_failure_rate"};
 }
 
-/// Who may answer, into decision_.
-wire::Task<core::Status> ChatAnswer::decide()
+wire::Task<void> ChatAnswer::decide()
 {
     if (request_.base64) dialect_ = &dialect::openai_base64_embeddings();
-    const auto now = wire::Loop::current()->now_us();
+    const auto now = wire::Loop::current()->now_us(), unix_now = context_.services->clock->unix_us();
     deadline_us_ = std::min(deadline_of(exchange_.head(), runtime_.config->server, now), now + runtime_.config->routing.total_deadline_ms * 1000);
     ask_.emplace(request_, *dialect_, door_.provider.empty() ? model_ : std::string(door_.provider) + '/' + model_, caller_.name,
-                 deadline_us_ - now + context_.services->clock->unix_us(), door_.op == core::Op::CountTokens ? core::Op::Chat : door_.op);
-    if (runtime_.table.decides_off_loop) return decide_off_loop(now);
-    return take(routing::decide(runtime_.table, runtime_.config->routing, ask_->ask(), moment(now), false), now);
+                 deadline_us_ - now + unix_now, door_.op == core::Op::CountTokens ? core::Op::Chat : door_.op);
+    const routing::Moment moment{now, unix_now, core::random_bits()};
+    if (runtime_.table.decides_off_loop) return decide_off_loop(moment);
+    return answer_as(routing::decide(runtime_.table, runtime_.config->routing, ask_->ask(), moment, false), now);
 }
 
-wire::Task<core::Status> ChatAnswer::decide_off_loop(std::int64_t now_us)
+wire::Task<void> ChatAnswer::decide_off_loop(routing::Moment moment)
 {
-    const auto when = moment(now_us);
     std::optional<core::Result<routing::Decision>> decided;
-    std::function<void()> work = [&] { decided = routing::decide(runtime_.table, runtime_.config->routing, ask_->ask(), when, false); };
+    std::function<void()> work = [&] { decided = routing::decide(runtime_.table, runtime_.config->routing, ask_->ask(), moment, false); };
     const auto off = co_await wire::off_loop(std::move(work));
-    if (off.rejected) co_return Fault{.kind = FaultKind::Overloaded, .message = "Too many decisions are being made."};
-    co_return take(std::move(*decided), now_us);
+    if (off.rejected) decided = Fault{.kind = FaultKind::Overloaded, .message = "Too many decisions are being made."};
+    co_await answer_as(std::move(*decided), moment.steady_us);
 }
 
-routing::Moment ChatAnswer::moment(std::int64_t now_us) const
+wire::Task<void> ChatAnswer::answer_as(core::Result<routing::Decision> decided, std::int64_t decided_us)
 {
-    return {now_us, context_.services->clock->unix_us(), core::random_bits()};
-}
-
-core::Status ChatAnswer::take(core::Result<routing::Decision> decided, std::int64_t now_us)
-{
-    if (!decided) return std::move(decided).fault();
+    if (!decided) return turn_away(std::move(decided).fault());
     decision_ = std::move(decided).value();
-    if (decision_->deadline_ms > 0) deadline_us_ = std::min(deadline_us_, now_us + decision_->deadline_ms * 1000);
-    return core::Done{};
+    if (decision_->deadline_ms > 0) deadline_us_ = std::min(deadline_us_, decided_us + decision_->deadline_ms * 1000);
+    return answer();
 }
 
 void ChatAnswer::account()
 {
     const bool cancelled = outcome_.fault.kind == FaultKind::Cancelled;
+    const auto now = context_.services->clock->steady_us();
     Accounted a;
     a.label = door_.label, a.dialect = dialect_->name(), a.request_id = &id_, a.caller = &caller_.name, a.requested_model = &model_;
     a.decision = decision_ ? &*decision_ : nullptr, a.outcome = &outcome_, a.stream = live_;
     a.streaming = request_.stream, a.status = cancelled ? 499 : exchange_.status();
-    a.total_us = since_begin(), a.overhead_us = body_read_us_ ? context_.services->clock->steady_us() - body_read_us_ - outcome_.upstream_us : -1;
+    a.total_us = now - began_us_, a.overhead_us = body_read_us_ ? now - body_read_us_ - outcome_.upstream_us : -1;
     a.body_in = body_size_, a.body_out = exchange_.bytes_sent(), a.generation = runtime_.generation;
     const auto dropped = this->dropped(live_);
     a.dropped = &dropped, a.began_us = began_us_;

@@ -134,7 +134,7 @@ void Call::refuse_result() noexcept
 
 core::Status may_call(Callee& callee)
 {
-    if (!callee.strikes.benched(core::system_clock().steady_us())) return core::Done{};
+    if (!callee.strikes.sits() || !callee.strikes.benched(core::system_clock().steady_us())) return core::Done{};
     callee.stats.bench();
     return core::Fault{.kind = core::FaultKind::PluginFailed, .message = "plugin " + callee.id + " keeps failing and is not called for a while"};
 }

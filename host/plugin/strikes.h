@@ -39,7 +39,7 @@ public:
         const auto next = now_us + time_us(in_a_row_.load(std::memory_order_relaxed)); // for the others, until the probe has said how it went
         return !until_us_.compare_exchange_strong(until, next, std::memory_order_relaxed);
     }
-    [[nodiscard]] bool sits() const noexcept { return until_us_.load(std::memory_order_relaxed) != 0; } ///< for people; never probes
+    [[nodiscard]] bool sits() const noexcept { return until_us_.load(std::memory_order_relaxed) != 0; } ///< never probes
 
 private:
     static std::int64_t time_us(std::uint32_t failures) noexcept

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <optional>
 
 namespace wire {
 
@@ -55,7 +56,9 @@ public:
 private:
     Task<core::Status> connect(const ClientRequest& request, bool pooled);
     Task<core::Status> open(const ClientRequest& request);
-    Task<core::Status> exchange(const ClientRequest& request);
+    std::size_t take_pieces(const ClientRequest& request);
+    Task<core::Status> exchange_large();
+    core::Status written(const IoResult& sent);
     Task<core::Status> read_head(std::int64_t sent_at);
     Task<core::Status> stop_upload();
 
@@ -70,6 +73,10 @@ private:
     void drop() noexcept;
     void give_buffer() noexcept;
     IoResult receive();
+    std::optional<core::Result<std::string_view>> next_piece(Pieces pieces);
+    Task<core::Result<std::string_view>> wait_for_piece(Pieces pieces);
+    bool ended(IoError error);
+    Fault broken_off(IoError error);
     core::Result<std::string_view> take_all();
 
     std::shared_ptr<IdleConnections> pool_;
@@ -147,7 +154,15 @@ Task<core::Result<const ReplyHead*>> Call::send(const ClientRequest& request)
     for (bool again = false;; again = true) {
         if (auto connected = co_await connect(request, !again); !connected)
             co_return fail(std::move(connected).fault());
-        auto exchanged = co_await exchange(request);
+        core::Status exchanged = core::Done{};
+        if (take_pieces(request) > small_body) {
+            exchanged = co_await exchange_large();
+        } else {
+            transport_->set_write_deadline(sooner(after(timeouts_.idle_us), timeouts_.deadline_us));
+            const auto sent = co_await transport_->write_all(scratch_->pieces);
+            exchanged = written(sent);
+            if (exchanged) exchanged = co_await read_head(now());
+        }
         if (exchanged) break;
         if (exchanged.fault().kind != FaultKind::Stale) co_return fail(std::move(exchanged).fault());
         drop();
@@ -182,7 +197,8 @@ Task<core::Status> Call::open(const ClientRequest& request)
     co_return core::Done{};
 }
 
-Task<core::Status> Call::exchange(const ClientRequest& request)
+/// What is to be sent, into scratch_; how long the body is.
+std::size_t Call::take_pieces(const ClientRequest& request)
 {
     auto& pieces = scratch_->pieces;
     pieces.assign(1, scratch_->request);
@@ -193,25 +209,30 @@ Task<core::Status> Call::exchange(const ClientRequest& request)
         bytes += piece.size();
     }
     reply().begin(request.method == "HEAD", pool_->options.reply_header_total);
-    if (bytes > small_body) {
-        sent_whole_ = false;
-        upload_ = std::make_shared<Upload>(pieces, transport_.get(), timeouts_);
-        pool_->loop.spawn(run_upload(upload_));
-        auto read = co_await read_head(now());
-        auto stopped = co_await stop_upload();
-        sent_whole_ = upload_->result && upload_->done;
-        upload_.reset();
-        // What ended the upload is the reason, unless the upstream said one itself before it hung up.
-        co_return read || stopped ? std::move(read) : std::move(stopped);
-    }
-    transport_->set_write_deadline(sooner(after(timeouts_.idle_us), timeouts_.deadline_us));
-    const auto sent = co_await transport_->write_all(pieces);
+    return bytes;
+}
+
+Task<core::Status> Call::exchange_large()
+{
+    sent_whole_ = false;
+    upload_ = std::make_shared<Upload>(scratch_->pieces, transport_.get(), timeouts_);
+    pool_->loop.spawn(run_upload(upload_));
+    auto read = co_await read_head(now());
+    auto stopped = co_await stop_upload();
+    sent_whole_ = upload_->result && upload_->done;
+    upload_.reset();
+    // What ended the upload is the reason, unless the upstream said one itself before it hung up.
+    co_return read || stopped ? std::move(read) : std::move(stopped);
+}
+
+core::Status Call::written(const IoResult& sent)
+{
     sent_whole_ = static_cast<bool>(sent);
-    if (aborted_) co_return Fault{FaultKind::Cancelled, "cancelled"};
+    if (aborted_) return Fault{FaultKind::Cancelled, "cancelled"};
     // A broken pipe may have a reply before it (413 and gone), so that is read all the same.
     if (sent.error == IoError::Timeout || sent.error == IoError::Closed)
-        co_return failure(sent.error, "the upstream does not take the request", "");
-    co_return co_await read_head(now());
+        return failure(sent.error, "the upstream does not take the request", "");
+    return core::Done{};
 }
 
 // Before send() returns, nothing may look at the body any more.
@@ -283,37 +304,61 @@ core::Result<std::string_view> Call::take_all()
     return std::string_view(begin, static_cast<std::size_t>(end - begin));
 }
 
-Task<core::Result<std::string_view>> Call::read(Pieces pieces)
+/// The next piece, or why there is none; nothing: it has to be waited for.
+std::optional<core::Result<std::string_view>> Call::next_piece(Pieces pieces)
 {
+    using Piece = core::Result<std::string_view>;
     for (;;) {
-        if (aborted_) co_return fail({FaultKind::Cancelled, "cancelled"});
-        if (failed_.kind != FaultKind::None) co_return failed_;
-        if (!answered_) co_return Fault{FaultKind::Broken, "the request was not sent"};
-        if (past_deadline()) co_return fail({FaultKind::Deadline, "the request's deadline passed"});
+        if (aborted_) return Piece(fail({FaultKind::Cancelled, "cancelled"}));
+        if (failed_.kind != FaultKind::None) return Piece(failed_);
+        if (!answered_) return Piece(Fault{FaultKind::Broken, "the request was not sent"});
+        if (past_deadline()) return Piece(fail({FaultKind::Deadline, "the request's deadline passed"}));
         if ((!unread_.empty() || reply().malformed()) && transport_) {
             auto piece = pieces == Pieces::Together ? take_all() : reply().take_body(unread_);
-            if (!piece) co_return fail(std::move(piece).fault());
+            if (!piece) return Piece(fail(std::move(piece).fault()));
             if (reply().complete()) finish();
-            if (!piece->empty()) co_return *piece;
+            if (!piece->empty()) return Piece(*piece);
         }
         if (reply().complete()) {
             give_buffer();
-            co_return std::string_view{};
+            return Piece(std::string_view{});
         }
-        auto got = receive();
-        if (got && !got.bytes) {
-            transport_->set_read_deadline(sooner(read_limit(), timeouts_.deadline_us));
-            reading_ = true;
-            got.error = co_await transport_->readable();
-            reading_ = false;
-        }
-        if (got) continue;
-        if (!aborted_ && got.error == IoError::Eof && reply().end()) {
-            finish();
-        } else {
-            co_return fail(failure(got.error, "the upstream stopped in the middle of its reply",
-                                   "the upstream closed the connection before the end of its reply"));
-        }
+        const auto got = receive();
+        if (!got && !ended(got.error)) return Piece(broken_off(got.error));
+        if (got && !got.bytes) return {};
+    }
+}
+
+/// True if the end of the connection is the reply's.
+bool Call::ended(IoError error)
+{
+    if (aborted_ || error != IoError::Eof || !reply().end()) return false;
+    finish();
+    return true;
+}
+
+Fault Call::broken_off(IoError error)
+{
+    return fail(failure(error, "the upstream stopped in the middle of its reply",
+                        "the upstream closed the connection before the end of its reply"));
+}
+
+Task<core::Result<std::string_view>> Call::read(Pieces pieces)
+{
+    if (auto piece = next_piece(pieces)) return std::move(*piece);
+    return wait_for_piece(pieces);
+}
+
+Task<core::Result<std::string_view>> Call::wait_for_piece(Pieces pieces)
+{
+    for (;;) {
+        transport_->set_read_deadline(sooner(read_limit(), timeouts_.deadline_us));
+        reading_ = true;
+        const auto error = co_await transport_->readable();
+        reading_ = false;
+        if (error != IoError::None && !ended(error)) co_return broken_off(error);
+        auto piece = next_piece(pieces);
+        if (piece) co_return std::move(*piece);
     }
 }
 

@@ -91,12 +91,17 @@ core::Status write_head(std::string& out, const ClientRequest& request, std::siz
     if (proxy && !proxy->authorization.empty())
         out.append("proxy-authorization: ").append(proxy->authorization).append("\r\n");
     if (request.headers) {
+        std::size_t room = out.size();
         for (const auto& header : *request.headers) {
             if (!is_token(header.name)) return unsafe("bad header name");
             if (!is_field_value(header.value)) return unsafe("control character in its header", header.name);
-            if (is_ours(header.name)) continue;
-            out.append(header.name).append(": ").append(header.value).append("\r\n");
+            room += line_size(header.name, header.value);
         }
+        auto used = out.size();
+        out.resize(room);
+        for (const auto& header : *request.headers)
+            if (!is_ours(header.name)) used = static_cast<std::size_t>(write_line(out.data() + used, header.name, header.value) - out.data());
+        out.resize(used);
     }
     // RFC 9110, 8.6: a method that expects a body says that it has none.
     const bool expects = request.method == "POST" || request.method == "PUT" || request.method == "PATCH";

@@ -9,6 +9,13 @@ namespace wire {
 namespace {
 
 const Headers no_headers;
+std::size_t total_of(std::span<const std::string_view> pieces) noexcept
+{
+    std::size_t total = 0;
+    for (const auto& piece : pieces) total += piece.size();
+    return total;
+}
+
 constexpr std::size_t most_ahead = 64 * 1024, most_dropped = 256 * 1024, least_counted = 4 * 1024;
 
 } // namespace
@@ -101,10 +108,8 @@ Task<bool> Connection::finish()
 
 Task<bool> Connection::send(bool last)
 {
-    const std::span<const std::string_view> pieces(desk_->pieces);
-    std::size_t total = 0;
-    for (const auto& piece : pieces) total += piece.size();
-    const auto took = channel_->others_ready() || total == 0 ? IoResult{} : channel_->try_write(pieces);
+    const auto total = total_of(desk_->pieces);
+    const auto took = channel_->others_ready() || total == 0 ? IoResult{} : channel_->try_write(desk_->pieces);
     sent_ += took.bytes;
     if (!took || took.bytes != total) return send_rest(took, last);
     finished_ = finished_ || last;
@@ -114,10 +119,23 @@ Task<bool> Connection::send(bool last)
 /// The slow way: not at once, or the client does not take it all.
 Task<bool> Connection::send_rest(IoResult took, bool last)
 {
+    const auto stall_us = part_->limits.write_stall_us;
+    channel_->set_write_stall(stall_us);
+    if (took && channel_->others_ready()) { // they have their turn first
+        stream_->set_write_deadline(stall_us ? stream_->now() + stall_us : 0);
+        channel_->wait_turn();
+        Stream::Writable turn(*stream_);
+        const auto why = co_await turn;
+        took = why == IoError::None ? channel_->try_write(desk_->pieces) : IoResult{0, why};
+        sent_ += took.bytes;
+    }
+    if (took && took.bytes == total_of(desk_->pieces)) {
+        finished_ = finished_ || last;
+        co_return true;
+    }
     if (took) {
         std::vector<std::string_view> storage;
         const auto rest = rest_of(desk_->pieces, took.bytes, storage);
-        channel_->set_write_stall(part_->limits.write_stall_us);
         std::size_t left = 0;
         for (const auto& piece : rest) left += piece.size();
         if (left < least_counted) left = 0;

@@ -3,6 +3,7 @@
 
 #include "core/result.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -57,6 +58,17 @@ private:
     std::string text_; ///< room; what is used of it comes first
     std::size_t used_ = 0;
 };
+
+/// "name: value" with its CRLF, written to where there is room for line_size(); the byte after it.
+constexpr std::size_t line_size(std::string_view name, std::string_view value) noexcept { return name.size() + value.size() + 4; }
+inline char* write_line(char* to, std::string_view name, std::string_view value) noexcept
+{
+    to = std::copy(name.begin(), name.end(), to);
+    *to++ = ':', *to++ = ' ';
+    to = std::copy(value.begin(), value.end(), to);
+    *to++ = '\r', *to++ = '\n';
+    return to;
+}
 
 /// No control characters but tab: RFC 9110 5.5, with bytes over 0x7f let through.
 [[nodiscard]] bool is_field_value(std::string_view s) noexcept;

@@ -1,6 +1,7 @@
 // Loops, their threads, and what coroutines wait for besides sockets.
 #include "wire/loop.h"
 
+#include "core/clock.h"
 #include "core/log.h"
 #include "wire/engine.h"
 
@@ -113,6 +114,7 @@ void Loop::Core::turn()
 {
     const auto wake = wheel.next_us();
     now_ = 0;
+    core::begin_turn();
     if (wake == Wheel::none) {
         io.run_one();
     } else if (const auto wait = wake - steady_us(); wait > 0) {

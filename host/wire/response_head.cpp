@@ -22,16 +22,6 @@ bool check(bool fit, [[maybe_unused]] std::string_view name)
     return fit;
 }
 
-constexpr std::size_t line_size(std::string_view name, std::string_view value) noexcept { return name.size() + value.size() + 4; }
-
-void write_line(char* to, std::string_view name, std::string_view value) noexcept
-{
-    to = std::copy(name.begin(), name.end(), to);
-    *to++ = ':', *to++ = ' ';
-    to = std::copy(value.begin(), value.end(), to);
-    *to++ = '\r', *to = '\n';
-}
-
 void append_line(std::string& out, std::string_view name, std::string_view value)
 {
     if (!check(is_field_value(value), name)) return;

@@ -322,7 +322,7 @@ Task<IoResult> Channel::write_rest(std::span<const std::string_view> pieces, std
     std::vector<std::string_view> storage;
     for (;; later = false) {
         if (later) {
-            stream->core().reported.write_after(*stream);
+            wait_turn();
         } else {
             const auto took = sent == 0 ? try_write(pieces) : try_write(rest_of(pieces, sent, storage));
             sent += took.bytes;

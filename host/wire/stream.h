@@ -184,6 +184,8 @@ public:
     void set_write_stall(std::int64_t us) noexcept { stall_us_ = us; }
     /// Whether write_all() will let others have their turn first.
     [[nodiscard]] bool others_ready() const noexcept { return stream_->core().reported.more(); }
+    /// Who waits for Stream::Writable next is woken when they have had it.
+    void wait_turn() { stream_->core().reported.write_after(*stream_); }
 
     Task<IoResult> read_some(std::span<char> into) final;
     Task<IoError> readable() final;
