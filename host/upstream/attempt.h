@@ -5,7 +5,6 @@
 #include "core/json_edit.h"
 #include "upstream/answer_sink.h"
 #include "upstream/endpoint.h"
-#include "upstream/request_bytes.h"
 #include "upstream/token_fetch.h"
 #include "wire/client.h"
 #include "wire/loop.h"
@@ -70,16 +69,6 @@ private:
     private:
         Attempt& attempt_;
     };
-    /// One request to the upstream: what the plugin planned and what has been made of it.
-    struct Round {
-        explicit Round(dispatch::HttpPlan& p) : plan(p) {}
-        dispatch::HttpPlan& plan;
-        const Place* place = nullptr;
-        std::unique_ptr<Place> other;      ///< if it is none of the endpoint's own
-        std::string target;
-        RequestBytes bytes;
-        wire::Headers headers;
-    };
     wire::Task<core::Result<std::string_view>> read(std::int64_t deadline_us, wire::Pieces pieces);
     wire::Task<core::Status> generate(const AttemptRequest& request, AnswerSink& sink, AttemptResult& result);
     using Opened = core::Result<std::unique_ptr<dispatch::ProviderExchange>>;
@@ -95,9 +84,7 @@ private:
     /// The upstream refused a token that was kept from an earlier request: another one may do.
     bool token_may_be_renewed(const AttemptRequest& request, const core::Fault& fault, const AttemptResult& result);
     wire::Task<core::Status> one_round(const AttemptRequest& request, dispatch::ProviderExchange& exchange, const dispatch::ProviderRequest& rq,
-                                      AnswerSink& sink, AttemptResult& result, bool& more);
-    static core::Status begin_round(const AttemptRequest& request, const dispatch::ProviderRequest& rq, Round& round);
-    static void write_request(const AttemptRequest& request, bool stream, Round& round, wire::ClientRequest& out);
+                                       AnswerSink& sink, AttemptResult& result, bool& more);
     void note_head(const wire::ReplyHead& head, std::vector<dispatch::Pair>& pairs, AttemptResult& result);
     wire::Task<core::Status> read_reply(const AttemptRequest& request, dispatch::ProviderExchange& exchange, const dispatch::Reply& reply,
                                        std::int32_t framing, AnswerSink& sink, AttemptResult& result, bool& more);
