@@ -2,6 +2,7 @@
 
 import json
 import signal
+import socket
 import threading
 import time
 import unittest
@@ -325,7 +326,16 @@ class Endings(unittest.TestCase):
                 except OSError:
                     return True
 
-            wait_until(lambda: refused(lambda: host.get("/readyz")), 1, "the signal to arrive") # a request before that would wait with the others
+            def nobody_listens():
+                try:
+                    socket.create_connection(("127.0.0.1", host.port), 1).close()
+                    return False
+                except ConnectionRefusedError:
+                    return True
+
+            wait_until(lambda: refused(lambda: host.get("/readyz")), 1, "the signal to arrive")
+            # each loop stops listening in a turn of its own, and a request before that would wait with the others
+            wait_until(lambda: all(nobody_listens() for _ in range(20)), 2, "the loops to stop listening")
             self.assertTrue(refused(lambda: host.chat(ask_for("up/m"))))
             go_on.set()
             for stream, body in zip(streams, bodies):
