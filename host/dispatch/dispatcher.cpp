@@ -200,7 +200,6 @@ wire::Task<void> Dispatcher::run(const Job& job, Outcome& out, Answer& first, An
             tried = co_await race(job, plan, *step, answer, *understudy, out);
         else
             tried = co_await try_once(job, *step, *live_, *answer, *answer, out);
-        out.upstream_us = upstream_us();
         if (tried) co_return;
         last = std::move(tried).fault();
         const bool over = aborted_ || last.kind == FaultKind::Cancelled || last.kind == FaultKind::Deadline;
@@ -215,7 +214,6 @@ wire::Task<void> Dispatcher::run(const Job& job, Outcome& out, Answer& first, An
         step = plan.after(last, now(), out.attempts.back().retry_after_said);
     }
     if (aborted_) last = core::client_gone();
-    out.upstream_us = upstream_us();
     out.fault = broke.kind != FaultKind::None && !aborted_ ? std::move(broke) : plan.conclude(std::move(last), out.attempts, now());
 }
 

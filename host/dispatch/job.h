@@ -81,7 +81,6 @@ struct Outcome {
     std::size_t begun = 0;                 ///< attempts
     std::size_t served = 0;                ///< index of the last candidate that was tried
     bool understudy = false;               ///< the second answer has taken the place of the first
-    std::int64_t upstream_us = 0;          ///< spent waiting for upstreams
 };
 
 } // namespace dispatch

@@ -445,7 +445,7 @@ void ChatAnswer::account()
     a.label = door_.label, a.dialect = dialect_->name(), a.request_id = &id_, a.caller = &caller_.name, a.requested_model = &model_;
     a.decision = decision_ ? &*decision_ : nullptr, a.outcome = &outcome_, a.stream = live_;
     a.streaming = request_.stream, a.status = cancelled ? 499 : exchange_.status();
-    a.total_us = now - began_us_, a.overhead_us = body_read_us_ ? now - body_read_us_ - outcome_.upstream_us : -1;
+    a.total_us = now - began_us_, a.overhead_us = body_read_us_ ? now - body_read_us_ - dispatcher_.upstream_us() : -1;
     a.body_in = body_size_, a.body_out = exchange_.bytes_sent(), a.generation = runtime_.generation;
     const auto dropped = this->dropped(live_);
     a.dropped = &dropped, a.began_us = began_us_;

@@ -36,24 +36,6 @@ bool may_wait(FaultKind kind) noexcept
     return kind == FaultKind::RateLimited || kind == FaultKind::Quota || kind == FaultKind::Overloaded || kind == FaultKind::Transient;
 }
 
-/// Where a provider's events go: to the sink at once, or kept while it works on a thread.
-class Events {
-public:
-    Events(bool later, AnswerSink& sink) : sink_(sink)
-    {
-        if (later) kept_.emplace();
-    }
-    dispatch::EventSink& to() noexcept { return kept_ ? static_cast<dispatch::EventSink&>(*kept_) : sink_; }
-    void hand_on()
-    {
-        if (kept_) kept_->replay(sink_);
-    }
-
-private:
-    AnswerSink& sink_;
-    std::optional<BufferedEvents> kept_;
-};
-
 Fault busy() { return {.kind = FaultKind::Overloaded, .message = "Too many calls that block are at work."}; }
 
 /// How handing pieces to the provider ended; fine: all that are there were taken.
@@ -170,7 +152,7 @@ wire::Task<core::Status> Attempt::generate(const AttemptRequest& request, Answer
     auto& run = ***opened;
     for (bool more = true; more;) {
         core::Result<dispatch::GeneratorRun::Step> step = dispatch::GeneratorRun::Step{};
-        Events events(provider.blocks(), sink);
+        EventsOfCall events(provider.blocks(), sink);
         const auto work = [&] { step = run.step(facts(request), events.to()); };
         const bool worked = co_await called(request, work);
         if (!worked) co_return ended(busy(), sink);
@@ -188,25 +170,16 @@ wire::Task<core::Status> Attempt::generate(const AttemptRequest& request, Answer
     co_return ended(completeness(sink, false), sink);
 }
 
-wire::Task<Attempt::Opened> Attempt::open_exchange(const AttemptRequest& request)
+wire::Task<bool> Attempt::open_exchange(const AttemptRequest& request, core::Result<Exchange>& exchange)
 {
-    const auto& provider = *request.endpoint->provider;
-    if (!provider.blocks()) return provider.open(facts(request), request.request);
-    return open_on_thread(request);
-}
-
-wire::Task<Attempt::Opened> Attempt::open_on_thread(const AttemptRequest& request)
-{
-    std::optional<Opened> exchange;
-    std::function<void()> open = [&] { exchange = request.endpoint->provider->open(facts(request), request.request); };
-    const bool made = co_await on_thread(std::move(open));
-    if (!made) co_return busy();
-    co_return std::move(*exchange);
+    return called(request, [this, &request, &exchange] { exchange = request.endpoint->provider->open(facts(request), request.request); });
 }
 
 wire::Task<core::Status> Attempt::call_out(const AttemptRequest& request, AnswerSink& sink, AttemptResult& result)
 {
-    auto exchange = co_await open_exchange(request);
+    core::Result<Exchange> exchange = Exchange();
+    const bool opened = co_await open_exchange(request, exchange);
+    if (!opened) co_return ended(busy(), sink);
     if (!exchange) co_return ended(std::move(exchange).fault(), sink);
     auto rq = request.request;
     bool rebuilt = false, renewed = false;
@@ -221,7 +194,8 @@ wire::Task<core::Status> Attempt::call_out(const AttemptRequest& request, Answer
             rebuilt = more = true;
         } else if (token_may_be_renewed(request, round.fault(), result) && !renewed && !aborted_) {
             renewed = more = true;
-            exchange = co_await open_exchange(request);
+            const bool reopened = co_await open_exchange(request, exchange);
+            if (!reopened) co_return ended(busy(), sink);
             if (!exchange) co_return ended(std::move(exchange).fault(), sink);
             rq = request.request;
         } else {
@@ -350,7 +324,7 @@ wire::Task<core::Status> Attempt::read_reply(const AttemptRequest& request, disp
         cutter.feed(*bytes);
         if (!open) cutter.close();
         Handed handed;
-        Events events(blocks, sink);
+        EventsOfCall events(blocks, sink);
         const auto frames = [&] { handed = hand_over(clock_, request, exchange, reply, framing, cutter, events.to(), blocks ? nullptr : &sink); };
         const bool made = co_await called(request, frames);
         if (!made) co_return busy();
@@ -372,7 +346,7 @@ wire::Task<core::Status> Attempt::read_reply(const AttemptRequest& request, disp
     }
     if (!cutter.tail().empty()) sink.tail(cutter.tail());
     core::Result<bool> ended = false;
-    Events events(blocks, sink);
+    EventsOfCall events(blocks, sink);
     const auto end = [&] { ended = exchange.end(facts(request), events.to()); };
     const bool made = co_await called(request, end);
     if (!made) co_return busy();

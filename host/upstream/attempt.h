@@ -71,9 +71,8 @@ private:
     };
     wire::Task<core::Result<std::string_view>> read(std::int64_t deadline_us, wire::Pieces pieces);
     wire::Task<core::Status> generate(const AttemptRequest& request, AnswerSink& sink, AttemptResult& result);
-    using Opened = core::Result<std::unique_ptr<dispatch::ProviderExchange>>;
-    wire::Task<Opened> open_exchange(const AttemptRequest& request);
-    wire::Task<Opened> open_on_thread(const AttemptRequest& request);
+    using Exchange = std::unique_ptr<dispatch::ProviderExchange>;
+    wire::Task<bool> open_exchange(const AttemptRequest& request, core::Result<Exchange>& exchange); ///< as called()
     wire::Task<core::Status> call_out(const AttemptRequest& request, AnswerSink& sink, AttemptResult& result);
     core::Status ended(core::Status how, AnswerSink& sink);
     /// Adds the account's credentials for the plan's auth entry; the plan's body is `body`.

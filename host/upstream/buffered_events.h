@@ -4,6 +4,7 @@
 #include "dispatch/provider.h"
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -47,6 +48,24 @@ private:
         std::unique_ptr<core::Fault> fault;
     };
     std::vector<Kept> kept_;
+};
+
+/// Where a provider's events go in one call: to the sink at once, or kept while the call is made on a thread.
+class EventsOfCall {
+public:
+    EventsOfCall(bool on_thread, dispatch::EventSink& sink) : sink_(sink)
+    {
+        if (on_thread) kept_.emplace();
+    }
+    dispatch::EventSink& to() noexcept { return kept_ ? *kept_ : sink_; }
+    void hand_on() ///< back on the loop
+    {
+        if (kept_) kept_->replay(sink_);
+    }
+
+private:
+    dispatch::EventSink& sink_;
+    std::optional<BufferedEvents> kept_;
 };
 
 } // namespace upstream

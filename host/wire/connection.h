@@ -87,6 +87,7 @@ private:
     void start_with(const HeadOf& head);
     /// The desk's pieces; the `last` ones end the response. As far as it goes at once, which is not at all while others have not had their turn.
     Task<bool> send(bool last);
+    bool took_all(const IoResult& took, bool last) noexcept;
     Task<bool> send_rest(IoResult took, bool last);
     void write_failed(IoError error);
 

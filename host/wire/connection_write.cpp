@@ -9,13 +9,6 @@ namespace wire {
 namespace {
 
 const Headers no_headers;
-std::size_t total_of(std::span<const std::string_view> pieces) noexcept
-{
-    std::size_t total = 0;
-    for (const auto& piece : pieces) total += piece.size();
-    return total;
-}
-
 constexpr std::size_t most_ahead = 64 * 1024, most_dropped = 256 * 1024, least_counted = 4 * 1024;
 
 } // namespace
@@ -108,10 +101,18 @@ Task<bool> Connection::finish()
 
 Task<bool> Connection::send(bool last)
 {
-    const auto total = total_of(desk_->pieces);
-    const auto took = channel_->others_ready() || total == 0 ? IoResult{} : channel_->try_write(desk_->pieces);
+    const auto took = channel_->others_ready() || desk_->pieces.empty() ? IoResult{} : channel_->try_write(desk_->pieces);
+    if (took_all(took, last)) return true;
+    return send_rest(took, last);
+}
+
+/// Counts what was taken of the desk's pieces. True: all, and the response is finished if they were the last.
+bool Connection::took_all(const IoResult& took, bool last) noexcept
+{
+    std::size_t total = 0;
+    for (const auto& piece : desk_->pieces) total += piece.size();
     sent_ += took.bytes;
-    if (!took || took.bytes != total) return send_rest(took, last);
+    if (!took || took.bytes != total) return false;
     finished_ = finished_ || last;
     return true;
 }
@@ -127,11 +128,7 @@ Task<bool> Connection::send_rest(IoResult took, bool last)
         Stream::Writable turn(*stream_);
         const auto why = co_await turn;
         took = why == IoError::None ? channel_->try_write(desk_->pieces) : IoResult{0, why};
-        sent_ += took.bytes;
-    }
-    if (took && took.bytes == total_of(desk_->pieces)) {
-        finished_ = finished_ || last;
-        co_return true;
+        if (took_all(took, last)) co_return true;
     }
     if (took) {
         std::vector<std::string_view> storage;

@@ -108,7 +108,7 @@ public:
 private:
     static std::optional<json::json_pointer> pointer_of(std::string_view path)
     {
-        if (!path.starts_with('$') || path.size() > 512) return {};
+        if (!path.starts_with('$')) return {};
         json::json_pointer out;
         std::string name;
         bool far = false; // an index grows a list: not by more than this
@@ -123,7 +123,7 @@ private:
             else name += c;
         }
         close();
-        return far ? std::nullopt : std::optional(out);
+        return far || out.to_string().size() > 512 ? std::nullopt : std::optional(out);
     }
     json value_ = json::object();
 };
