@@ -2,6 +2,7 @@
 #include "wire/loop.h"
 
 #include "core/clock.h"
+#include "core/kept_blocks.h"
 #include "core/log.h"
 #include "wire/engine.h"
 
@@ -102,6 +103,7 @@ void Loop::spawn(Task<void> task) { run_detached(*core_, std::move(task)); }
 
 void Loop::Core::run(const std::atomic<bool>& stopping, const std::atomic<bool>& threads_ended)
 {
+    const core::KeptBlocks keep;
     this_loop = &loop;
     while (!stopping.load(std::memory_order_relaxed)) turn();
     threads_ended.wait(false); // what runs there may use the frames that go now

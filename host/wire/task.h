@@ -1,8 +1,6 @@
 // The coroutine that everything on a loop is written with.
 #pragma once
 
-#include "wire/frame_pool.h"
-
 #include <concepts>
 #include <coroutine>
 #include <exception>
@@ -23,9 +21,6 @@ struct PromiseBase {
     std::exception_ptr error{};
     bool started_waiting = false; ///< the waiter suspended, so it must be resumed
     bool finished = false;
-
-    static void* operator new(std::size_t size) { return frame_new(size); }
-    static void operator delete(void* frame, std::size_t size) noexcept { frame_delete(frame, size); }
 
     std::suspend_always initial_suspend() noexcept { return {}; }
     struct Final {
