@@ -12,7 +12,7 @@ namespace {
 
 using core::FaultKind;
 
-std::string fault_name(FaultKind kind) { return kind == FaultKind::None ? std::string() : core::rule_of(kind).name; }
+std::string_view fault_name(FaultKind kind) { return kind == FaultKind::None ? std::string_view() : core::rule_of(kind).name; }
 
 void count(const ledger::RequestRecord& r, const Accounted& a, LoopContext& context)
 {
@@ -45,7 +45,7 @@ void count(const ledger::RequestRecord& r, const Accounted& a, LoopContext& cont
         series.cost_rest_nusd %= 1000;
     }
     if (a.dropped)
-        for (const auto& field : *a.dropped) context.losses(std::string(a.dialect), r.provider, field).add();
+        for (const auto& field : *a.dropped) context.losses(a.dialect, r.provider, field).add();
     if (!r.client_gone.empty()) metrics.counter("portolan_client_disconnects_total", {{"phase", r.client_gone}}).add();
 }
 
@@ -91,8 +91,7 @@ void add_attempt(const dispatch::AttemptRecord& t, ledger::RequestRecord& r)
 
 void account(const Accounted& a, LoopContext& context)
 {
-    auto record = std::make_shared<ledger::RequestRecord>();
-    auto& r = *record;
+    ledger::RequestRecord r;
     r.unix_us = context.services->clock->unix_us() - a.total_us;
     r.request_id = *a.request_id, r.key_name = *a.caller, r.requested_model = *a.requested_model;
     r.stream = a.streaming, r.status = a.status, r.fault = fault_name(a.outcome->fault.kind);
@@ -104,14 +103,14 @@ void account(const Accounted& a, LoopContext& context)
         r.route = a.decision->route, r.policy = a.decision->policy, r.provider = choice.target->provider;
         r.model = choice.target->open ? choice.model : choice.target->model;
     }
-    if (a.dropped) r.dropped_params = *a.dropped;
+    if (a.dropped) r.dropped_params.assign(a.dropped->begin(), a.dropped->end());
     r.ttft_us = a.first_content_us;
     if (a.outcome->fault.kind == FaultKind::Cancelled) r.client_gone = a.stream && a.stream->committed() ? "in_content" : "before_content";
     count(r, a, context);
     if (a.decision && a.decision->learned) r.policy_state = static_cast<std::int64_t>(a.decision->state_number);
     teach(a);
     ledger::write_request_line(r);
-    context.services->recent->push(std::move(record));
+    context.services->recent->push(r);
 }
 
 } // namespace front

@@ -35,12 +35,12 @@ ledger::Counter& LoopContext::tokens(std::string_view direction, std::string_vie
                 [&]() -> auto& { return services->metrics->counter("portolan_tokens_total", {{"direction", direction}, {"model", model}}); });
 }
 
-ledger::Counter& LoopContext::losses(const std::string& from, const std::string& to, const std::string& field)
+ledger::Counter& LoopContext::losses(std::string_view from, std::string_view to, std::string_view field)
 {
     constexpr std::size_t most = 200;
     const bool plain = std::all_of(field.begin(), field.end(), [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '.'; });
-    const auto as = plain && (losses_.size() < most || losses_.contains(std::tie(from, to, field))) ? std::string_view(field) : "other";
-    return kept(losses_, std::tuple(std::string_view(from), std::string_view(to), as),
+    const auto as = plain && (losses_.size() < most || losses_.contains(std::tie(from, to, field))) ? field : "other";
+    return kept(losses_, std::tuple(from, to, as),
                 [&]() -> auto& { return services->metrics->counter("portolan_translation_loss_total", {{"from", from}, {"to", to}, {"field", as}}); });
 }
 

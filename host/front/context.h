@@ -46,7 +46,7 @@ struct LoopContext {
     ledger::Counter& attempts(std::string_view provider, std::string_view outcome);
     ledger::Counter& tokens(std::string_view direction, std::string_view model);
     /// What a request lost in translation. Names come from outside: after two hundred of them the rest are "other".
-    ledger::Counter& losses(const std::string& from, const std::string& to, const std::string& field);
+    ledger::Counter& losses(std::string_view from, std::string_view to, std::string_view field);
     struct Series {
         ledger::Histogram *duration, *ttft, *overhead, *upstream;
         ledger::Counter* cost_microusd;

@@ -2,6 +2,7 @@
 
 #include "core/log.h"
 #include "core/text.h"
+#include "ledger/packed_record.h"
 
 #include <algorithm>
 #include <cstdio>
@@ -56,7 +57,7 @@ std::string attempts_json(const std::vector<AttemptLine>& attempts)
     return out += ']';
 }
 
-std::string names_json(const std::vector<std::string>& names)
+std::string names_json(const std::vector<std::string_view>& names)
 {
     std::string out = "[";
     for (const auto& name : names) {
@@ -129,21 +130,29 @@ void write_request_line(const RequestRecord& record)
     core::log::event(level, "request", fields);
 }
 
-void Recent::push(Ptr record)
+void Recent::Place::keep(std::uint64_t n, const RequestRecord& record)
 {
-    Numbered mine{number_.fetch_add(1, std::memory_order_relaxed), std::move(record)};
+    constexpr std::size_t usual = 512, large = 4096; // bytes
+    size = packed_size(record);
+    if (room < size || (room > large && size <= usual)) {
+        room = std::max(size, usual);
+        bytes = std::make_unique_for_overwrite<char[]>(room);
+    }
+    pack(record, {bytes.get(), size});
+    number = n;
+}
+
+void Recent::push(const RequestRecord& record)
+{
+    const auto number = number_.fetch_add(1, std::memory_order_relaxed);
     const std::size_t first = shard_of_thread();
     for (std::size_t i = 0; i < shards; ++i) {
         Shard& shard = shards_[(first + i) % shards];
-        std::unique_lock lock(shard.mutex, std::try_to_lock);
+        const std::unique_lock lock(shard.mutex, std::try_to_lock);
         if (!lock.owns_lock()) continue;
-        if (shard.ring.size() < capacity) {
-            shard.ring.push_back(std::move(mine));
-            return;
-        }
-        std::swap(shard.ring[shard.next], mine);
+        if (shard.ring.size() < capacity) shard.ring.emplace_back();
+        shard.ring[shard.next].keep(number, record);
         shard.next = (shard.next + 1) % capacity;
-        lock.unlock(); // the old record, now in `mine`, dies without the lock
         return;
     }
     left_out_.fetch_add(1, std::memory_order_relaxed);
@@ -151,10 +160,20 @@ void Recent::push(Ptr record)
 
 std::vector<Recent::Numbered> Recent::collect() const
 {
+    struct Copied {
+        std::unique_ptr<char[]> bytes;
+        RequestRecord record;
+    };
     std::vector<Numbered> all;
     for (const auto& shard : shards_) {
         const std::lock_guard lock(shard.mutex);
-        all.insert(all.end(), shard.ring.begin(), shard.ring.end());
+        for (const auto& place : shard.ring) {
+            const auto copied = std::make_shared<Copied>();
+            copied->bytes = std::make_unique_for_overwrite<char[]>(place.size);
+            std::copy_n(place.bytes.get(), place.size, copied->bytes.get());
+            copied->record = unpacked({copied->bytes.get(), place.size});
+            all.push_back({place.number, {copied, &copied->record}});
+        }
     }
     std::sort(all.begin(), all.end(), [](const Numbered& a, const Numbered& b) { return a.number > b.number; });
     if (all.size() > capacity) all.resize(capacity);

@@ -27,11 +27,12 @@ RequestRecord full_record()
     return r;
 }
 
-Recent::Ptr numbered(int i)
+void push_numbered(Recent& recent, int i, int status = 0)
 {
+    const auto id = "r" + std::to_string(i);
     RequestRecord r;
-    r.request_id = "r" + std::to_string(i);
-    return std::make_shared<const RequestRecord>(r);
+    r.request_id = id, r.status = status;
+    recent.push(r);
 }
 
 } // namespace
@@ -90,7 +91,7 @@ TEST_CASE("a failed request is a warning, and a quiet log leaves out the others"
 TEST_CASE("the last thousand requests are kept, newest first")
 {
     Recent recent;
-    for (int i = 0; i < 2500; ++i) recent.push(numbered(i));
+    for (int i = 0; i < 2500; ++i) push_numbered(recent, i);
     const auto all = recent.last(5000);
     REQUIRE(all.size() == Recent::capacity);
     for (int i = 0; i < 1000; ++i) REQUIRE(all[static_cast<std::size_t>(i)]->request_id == "r" + std::to_string(2499 - i));
@@ -104,18 +105,35 @@ TEST_CASE("the last thousand requests are kept, newest first")
 TEST_CASE("of two requests with one id the newer is found")
 {
     Recent recent;
-    const auto old = numbered(1), young = numbered(1);
-    recent.push(old);
-    recent.push(young);
-    CHECK(recent.find("r1") == young);
+    push_numbered(recent, 1, 502);
+    push_numbered(recent, 1, 200);
+    CHECK(recent.find("r1")->status == 200);
+}
+
+TEST_CASE("a kept record says all that was known, and outlives what it was made of")
+{
+    Recent recent;
+    std::string model(10'000, 'm'), provider = "groq";
+    auto record = full_record();
+    record.requested_model = model, record.provider = provider, record.usage_estimated = true, record.policy_state = 7;
+    record.attempts[1].hedge = true;
+    const auto said = ledger::record_json(record);
+    recent.push(record);
+    model.assign(model.size(), 'x'), provider = "gone";
+    const auto kept = recent.find("req-1");
+    for (std::size_t i = 0; i < Recent::capacity; ++i) push_numbered(recent, static_cast<int>(i)); // its place serves others
+    CHECK(recent.last(Recent::capacity).size() == Recent::capacity);
+    CHECK_FALSE(recent.find("req-1"));
+    REQUIRE(kept);
+    CHECK(ledger::record_json(*kept) == said);
 }
 
 TEST_CASE("records of several threads are merged in the order in which they came")
 {
     Recent recent;
-    recent.push(numbered(1));
-    std::thread([&recent] { recent.push(numbered(2)); }).join();
-    recent.push(numbered(3));
+    push_numbered(recent, 1);
+    std::thread([&recent] { push_numbered(recent, 2); }).join();
+    push_numbered(recent, 3);
     const auto all = recent.last(10);
     REQUIRE(all.size() == 3);
     CHECK(all[0]->request_id == "r3");
@@ -134,7 +152,7 @@ TEST_CASE("pushing goes on while others read, and what is left out is counted")
     std::vector<std::thread> writers;
     for (int t = 0; t < 4; ++t)
         writers.emplace_back([&recent, t] {
-            for (int i = 0; i < 500; ++i) recent.push(numbered(t * 1000 + i));
+            for (int i = 0; i < 500; ++i) push_numbered(recent, t * 1000 + i);
         });
     for (auto& writer : writers) writer.join();
     over = true;
