@@ -310,8 +310,10 @@ wire::Task<core::Status> Attempt::read_reply(const AttemptRequest& request, disp
     for (bool open = true; open;) {
         // before there is content every piece is judged by itself: content commits to an upstream, whatever comes after it at the same time
         const auto pieces = whole_wanted || sink.has_content() ? wire::Pieces::Together : wire::Pieces::AsSent;
-        std::optional<Waiting> waiting(std::in_place, *this);
-        auto bytes = co_await read(request.deadline_us, pieces);
+        auto reading = read(request.deadline_us, pieces);
+        std::optional<Waiting> waiting;
+        if (!reading.done()) waiting.emplace(*this);
+        auto bytes = co_await std::move(reading);
         waiting.reset();
         if (!bytes) {
             auto fault = std::move(bytes).fault();
@@ -365,8 +367,10 @@ wire::Task<core::Status> Attempt::read_error(const AttemptRequest& request, disp
 {
     std::string body;
     while (body.size() < largest_error_body) {
-        std::optional<Waiting> waiting(std::in_place, *this);
-        auto bytes = co_await read(request.deadline_us, wire::Pieces::Together);
+        auto reading = read(request.deadline_us, wire::Pieces::Together);
+        std::optional<Waiting> waiting;
+        if (!reading.done()) waiting.emplace(*this);
+        auto bytes = co_await std::move(reading);
         waiting.reset();
         if (!bytes || bytes->empty()) break; // a cut error is still an error
         body.append(bytes->substr(0, largest_error_body - body.size()));

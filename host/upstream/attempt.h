@@ -9,6 +9,7 @@
 #include "wire/client.h"
 #include "wire/loop.h"
 
+#include <algorithm>
 #include <functional>
 #include <memory>
 
@@ -54,13 +55,13 @@ public:
     [[nodiscard]] std::int64_t waited_us() const noexcept { return waited_us_ + (waiting_since_us_ ? clock_.steady_us() - waiting_since_us_ : 0); }
 
 private:
-    /// Counts as waiting as long as it lives.
+    /// Counts as waiting as long as it lives, up to when the loop heard that it is over: what ready work waits for then is our own.
     class Waiting {
     public:
         explicit Waiting(Attempt& attempt) : attempt_(attempt) { attempt_.waiting_since_us_ = attempt_.clock_.steady_us(); }
         ~Waiting()
         {
-            attempt_.waited_us_ += attempt_.clock_.steady_us() - attempt_.waiting_since_us_;
+            attempt_.waited_us_ += std::max<std::int64_t>(0, attempt_.now() - attempt_.waiting_since_us_);
             attempt_.waiting_since_us_ = 0;
         }
         Waiting(const Waiting&) = delete;
