@@ -5,6 +5,7 @@
 #include <catch2/catch.hpp>
 
 #include <arpa/inet.h>
+#include <array>
 #include <filesystem>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -70,6 +71,37 @@ TEST_CASE("A pooled connection that the upstream closed is not used")
     CHECK(second.body == "b");
     CHECK_FALSE(second.reused);
     CHECK(house.counters.stale_retries == 0);
+}
+
+TEST_CASE("A pooled connection on which something came unasked is not used, whoever epoll names first")
+{
+    for (const bool unasked_first : {true, false}) {
+        const support::Gate unasked, answer;
+        Upstream upstream;
+        upstream.on([=](const Received& r) {
+            if (r.index == 0) return Script{wait(answer), reply(200, "a"), close()};
+            if (r.index == 1) return Script{reply(200, "b"), wait(unasked), reply(200, "stolen"), close()};
+            return Script{reply(200, "c")};
+        });
+        House house(upstream.url());
+        auto both = test::start_on(house.loop(), [&] { return test::ask_within(house); });
+        REQUIRE(upstream.wait_received(1));
+        CHECK(house.ask({}).body == "b"); // its connection is pooled now
+
+        std::promise<void> stopped, go;
+        house.loop().post([&, on = go.get_future().share()] {
+            stopped.set_value();
+            on.wait();
+        });
+        stopped.get_future().wait();
+        for (const auto& [gate, connection] : unasked_first ? std::array{std::pair(unasked, 1u), std::pair(answer, 0u)} : std::array{std::pair(answer, 0u), std::pair(unasked, 1u)}) {
+            gate.open();
+            REQUIRE(upstream.wait_closed(connection));
+        }
+        go.set_value();
+        CHECK(both.get() == "a c fresh");
+        CHECK(house.counters.stale_retries == 0);
+    }
 }
 
 TEST_CASE("A reused connection that closes before it answers is retried once, on a fresh one")
