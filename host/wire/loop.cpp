@@ -6,8 +6,7 @@
 #include "core/log.h"
 #include "wire/engine.h"
 
-#include <boost/asio/post.hpp>
-
+#include <algorithm>
 #include <csignal>
 #include <fstream>
 #include <sched.h>
@@ -93,10 +92,10 @@ std::int64_t Loop::now_us() const noexcept { return core_->now(); }
 
 void Loop::post(std::function<void()> work)
 {
-    boost::asio::post(core_->io, [core = core_.get(), work = std::move(work)] {
-        core->now();
-        work();
-    });
+    if (this_loop == this)
+        core_->posted.add_here(std::move(work));
+    else
+        core_->posted.add(std::move(work));
 }
 
 void Loop::spawn(Task<void> task) { run_detached(*core_, std::move(task)); }
@@ -111,22 +110,27 @@ void Loop::Core::run(const std::atomic<bool>& stopping, const std::atomic<bool>&
     this_loop = nullptr;
 }
 
-/// One handler, which for sockets is all that are ready.
+/// Until the next alarm, rounded up: it rings at its time or later. -1: there is none.
+int Loop::Core::timeout_ms() const noexcept
+{
+    if (posted.any_here()) return 0;
+    const auto wake = wheel.next_us();
+    if (wake == Wheel::none) return -1;
+    const auto left_us = std::clamp<std::int64_t>(wake - steady_us(), 0, 3'600'000'000);
+    return static_cast<int>((left_us + 999) / 1000);
+}
+
+/// All that is ready, what this thread posted, what is due.
 void Loop::Core::turn()
 {
-    const auto wake = wheel.next_us();
+    reported.ask(sockets, timeout_ms());
     now_ = 0;
     core::begin_turn();
-    if (wake == Wheel::none) {
-        io.run_one();
-    } else if (const auto wait = wake - steady_us(); wait > 0) {
-        io.run_one_for(std::chrono::microseconds(wait));
-    } else {
-        io.poll_one();
-    }
+    const auto begin = now();
+    reported.tell();
+    posted.run_here();
 
     auto end = steady_us();
-    const auto begin = now_ ? now_ : end;
     if (end >= wheel.next_us()) {
         now_ = end;
         wheel.turn(end);

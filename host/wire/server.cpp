@@ -4,10 +4,6 @@
 #include "core/log.h"
 #include "wire/connection.h"
 
-#include <boost/asio/basic_socket_acceptor.hpp>
-#include <boost/asio/generic/stream_protocol.hpp>
-#include <boost/asio/ip/tcp.hpp>
-
 #include <arpa/inet.h>
 #include <array>
 #include <cerrno>
@@ -22,8 +18,6 @@
 #include <unistd.h>
 
 namespace wire {
-
-namespace asio = boost::asio;
 
 namespace {
 
@@ -96,9 +90,10 @@ public:
     explicit Descriptor(int d) noexcept : d_(d) {}
     Descriptor(Descriptor&& o) noexcept : d_(std::exchange(o.d_, -1)) {}
     Descriptor& operator=(Descriptor&&) = delete;
-    ~Descriptor()
+    ~Descriptor() { close(); }
+    void close() noexcept
     {
-        if (d_ >= 0) ::close(d_);
+        if (d_ >= 0) ::close(release());
     }
     int get() const noexcept { return d_; }
     int release() noexcept { return std::exchange(d_, -1); }
@@ -134,52 +129,60 @@ void refuse_busy_port(Address address, const std::string& host)
         cannot_listen(host, address.port(), std::generic_category().message(errno));
 }
 
-/// Accepts on one loop. Kept alive by the wait that is pending.
-class Acceptor : public std::enable_shared_from_this<Acceptor> {
+/// Accepts on one loop, which holds it until it is closed.
+class Acceptor final : public Watched, public std::enable_shared_from_this<Acceptor> {
 public:
-    Acceptor(std::shared_ptr<ServerPart> part, int family, int descriptor)
-        : part_(std::move(part)), core_(part_->loop.core()),
-          socket_(core_.io.get_executor(), asio::generic::stream_protocol(family, 0), descriptor),
-          pause_(core_.wheel, &Acceptor::resume, this)
+    Acceptor(std::shared_ptr<ServerPart> part, Descriptor socket)
+        : part_(std::move(part)), core_(part_->loop.core()), socket_(std::move(socket)), pause_(core_.wheel, &Acceptor::resume, this)
     {
     }
 
-    void wait()
+    void start()
     {
-        socket_.async_wait(asio::socket_base::wait_read,
-                           [self = shared_from_this()](const boost::system::error_code& error) {
-                               self->core_.now();
-                               if (!error && self->socket_.is_open()) self->accept();
-                           });
+        core_.held.insert(shared_from_this());
+        core_.sockets.add(socket_.get(), *this, EPOLLIN | EPOLLET);
     }
     void close()
     {
-        boost::system::error_code ignored;
         pause_.set(0);
-        socket_.close(ignored);
+        if (socket_.get() < 0) return;
+        core_.reported.forget(*this);
+        core_.sockets.remove(socket_.get());
+        socket_.close();
+        core_.held.erase(shared_from_this());
+    }
+    void ready(std::uint32_t) override
+    {
+        if (!paused_) accept();
     }
 
 private:
-    using Socket = asio::basic_socket_acceptor<asio::generic::stream_protocol, asio::io_context::executor_type>;
-    static void resume(void* self) { static_cast<Acceptor*>(self)->wait(); }
+    static void resume(void* self)
+    {
+        auto& me = *static_cast<Acceptor*>(self);
+        me.paused_ = false;
+        me.accept();
+    }
 
+    /// Takes who waits, but lets others have their turn in between. epoll tells of who comes when nobody waited.
     void accept()
     {
+        const auto keep = shared_from_this();
         for (int i = 0; i < accepts_a_turn; ++i) {
+            if (socket_.get() < 0) return;
             Address address;
-            Descriptor socket(
-                ::accept4(socket_.native_handle(), address.get(), &address.size, SOCK_NONBLOCK | SOCK_CLOEXEC));
+            Descriptor socket(::accept4(socket_.get(), address.get(), &address.size, SOCK_NONBLOCK | SOCK_CLOEXEC));
             if (socket.get() < 0) {
                 if (errno == EINTR || errno == ECONNABORTED) continue;
-                if (errno == EAGAIN || errno == EWOULDBLOCK) break;
-                // No descriptors or no memory: what waits keeps the socket readable, so only time helps.
+                if (errno == EAGAIN || errno == EWOULDBLOCK) return;
+                // No descriptors or no memory: only time helps.
                 core::log::error("accepting a connection failed: " + std::generic_category().message(errno));
+                paused_ = true;
                 return pause_.set(core_.now() + pause_us);
             }
             begin(std::move(socket), address);
-            if (!socket_.is_open()) return;
         }
-        wait();
+        core_.posted.add_here([keep] { keep->accept(); });
     }
 
     void begin(Descriptor socket, const Address& address)
@@ -221,8 +224,9 @@ private:
 
     const std::shared_ptr<ServerPart> part_;
     Loop::Core& core_;
-    Socket socket_;
+    Descriptor socket_; ///< none: closed
     Alarm pause_;
+    bool paused_ = false;
 };
 
 /// What a server has on one loop; touched there only.
@@ -265,11 +269,11 @@ public:
             on_.push_back(on);
             // A pointer that owns: if the loop never runs, what was posted is destroyed and closes it.
             auto socket = std::make_shared<Descriptor>(std::move(sockets[i]));
-            loops.at(i).post([on, socket, family = address_.storage.ss_family] {
-                const auto acceptor = std::make_shared<Acceptor>(on->part, family, socket->release());
-                on->acceptor = acceptor;
+            loops.at(i).post([on, socket] {
                 if (on->part->draining) return;
-                acceptor->wait();
+                const auto acceptor = std::make_shared<Acceptor>(on->part, std::move(*socket));
+                on->acceptor = acceptor;
+                acceptor->start();
             });
         }
     }

@@ -1,8 +1,6 @@
 // Sockets: try first, wait only when the kernel has nothing, and never ask twice.
 #include "wire/stream.h"
 
-#include <boost/asio/post.hpp>
-
 #include <array>
 #include <cerrno>
 #include <sys/socket.h>
@@ -11,8 +9,6 @@
 #include <unistd.h>
 
 namespace wire {
-
-namespace asio = boost::asio;
 
 namespace {
 
@@ -33,64 +29,10 @@ IoError error_of(int code) noexcept
 
 } // namespace
 
-Sockets::Sockets(Loop::Core& core) : core_(core), set_(core.io.get_executor(), ::epoll_create1(EPOLL_CLOEXEC))
-{
-    wait();
-}
-
-void Sockets::add(int descriptor, Stream& stream)
-{
-    epoll_event event{};
-    event.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
-    event.data.ptr = &stream;
-    if (::epoll_ctl(set_.native_handle(), EPOLL_CTL_ADD, descriptor, &event) != 0)
-        throw std::system_error(errno, std::generic_category(), "epoll");
-}
-
-void Sockets::wait()
-{
-    set_.async_wait(asio::posix::descriptor_base::wait_read, [this](const boost::system::error_code& error) {
-        if (error) return;
-        core_.now();
-        core_.reported.tell(set_.native_handle());
-        wait();
-    });
-}
-
-void Reported::forget(const Stream& stream) noexcept
-{
-    for (auto i = at_; i < count_; ++i)
-        if (events_[i].data.ptr == &stream) events_[i].data.ptr = nullptr;
-    for (auto* list : {&writers_, &writing_})
-        for (auto*& writer : *list)
-            if (writer == &stream) writer = nullptr;
-}
-
-void Reported::tell(int set)
-{
-    const auto n = ::epoll_wait(set, events_.data(), static_cast<int>(events_.size()), 0);
-    count_ = n > 0 ? static_cast<std::size_t>(n) : 0;
-    for (at_ = 0; at_ < count_;) {
-        const auto event = events_[at_++];
-        if (event.data.ptr) static_cast<Stream*>(event.data.ptr)->ready(event.events);
-        if (writers_.size() >= most_writers) write();
-    }
-    at_ = count_ = 0;
-    write();
-}
-
-void Reported::write()
-{
-    writing_.swap(writers_);
-    for (std::size_t i = 0; i < writing_.size(); ++i) // forget() may empty a place meanwhile
-        if (writing_[i]) writing_[i]->write_now();
-    writing_.clear();
-}
-
 Stream::Stream(Loop::Core& core, int descriptor)
     : core_(core), descriptor_(descriptor), alarm_(core.wheel, &Stream::ring, this)
 {
-    core_.sockets.add(descriptor, *this);
+    core_.sockets.add(descriptor, *this, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET);
 }
 
 Stream::~Stream() { close(false); }
@@ -170,8 +112,7 @@ void Stream::wait_hangup(Wake wake) { hangup_ = wake; }
 void Stream::wake_later()
 {
     if (std::exchange(wake_posted_, true)) return;
-    asio::post(core_.io, [self = Ref<Stream>(this)] {
-        self->core_.now();
+    core_.posted.add_here([self = Ref<Stream>(this)] {
         self->wake_posted_ = false;
         if (self->may_read_ || !self->open_) self->read_ready();
         if (!self->open_) self->write_ready();
@@ -254,6 +195,7 @@ void Stream::close(bool reset) noexcept
         open_ = false;
         alarm_.set(0);
         core_.reported.forget(*this);
+        core_.sockets.remove(descriptor_);
         const linger at_once{1, 0};
         if (reset) ::setsockopt(descriptor_, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
         ::close(descriptor_);

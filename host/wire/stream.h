@@ -44,7 +44,7 @@ struct Wake {
     void* who = nullptr;
 };
 
-class Stream {
+class Stream final : public Watched {
 public:
     /// Takes the descriptor, which must be non-blocking; leaves it alone if it throws std::system_error.
     Stream(Loop::Core& core, int descriptor);
@@ -78,7 +78,7 @@ public:
     /// seen before), or Reset when the connection is gone.
     void wait_hangup(Wake wake);
     /// What epoll says.
-    void ready(std::uint32_t events);
+    void ready(std::uint32_t events) override;
     void write_now(); ///< wakes whoever waits to write
 
     void set_read_deadline(std::int64_t at) noexcept;

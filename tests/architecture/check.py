@@ -29,9 +29,7 @@ ROOMS = {
 CONTRACTS = {"routing/policy.h", "dispatch/provider.h"}
 # Libraries and headers that only some files may name: include prefix -> files (folders end in '/').
 CONFINED = {
-    "boost/asio": ["host/wire/"],
-    "boost/dll": ["host/plugin/library.cpp"],
-    "boost/": ["host/wire/", "host/plugin/library.cpp"],
+    "boost/": ["host/plugin/library.cpp"],
     "llhttp": ["host/wire/*.cpp"],
     "Poco/": ["host/control/", "host/*.cpp", "host/*.h", "host/store/", "host/upstream/blocking"],
     "portolan/": ["host/plugin/", "host/check/", "sdk/", "plugins/", "policies/", "examples/"],
@@ -89,7 +87,6 @@ def check(root):
     """(broken rules, warnings) as lines of text."""
     broken, warnings = [], []
     known = {}  # host-relative name -> includes of host files
-    asio = set()  # headers of wire that bring Asio with them
     for name in sorted(tracked_files(root)):
         path = root / name
         if path.suffix not in TEXT and path.name not in ("CMakeLists.txt", "Dockerfile", "build.sh", "run"):
@@ -121,8 +118,6 @@ def check(root):
         if not name.startswith("host/"):
             continue
         known[name[5:]] = [t for _, q, t in found if q]
-        if any(t.startswith("boost/asio") for _, _, t in found):
-            asio.add(name[5:])
         room = name.split("/")[1] if name.count("/") > 1 else ""
         for line, quoted, target in found:
             where = f"{name}:{line}: "
@@ -147,16 +142,8 @@ def check(root):
                 broken.append(f"{where}room {room} is not in the table of rooms")
             elif other not in ROOMS[room] and target not in ROOMS[room]:
                 broken.append(f"{where}{room} may not include {target}")
-    broken += leaks(known, asio) + cycles(known)
+    broken += cycles(known)
     return broken, warnings
-
-
-def leaks(known, asio):
-    """Files outside wire that would see Asio through a header of wire: its types must not leave the room."""
-    tainted = {n for n in asio if n.endswith(".h")}
-    while more := {n for n, targets in known.items() if n.endswith(".h") and n not in tainted and tainted.intersection(targets)}:
-        tainted |= more
-    return [f"host/{n}: sees Asio through {t}" for n, targets in known.items() if not n.startswith("wire/") for t in targets if t in tainted]
 
 
 def cycles(known):
